@@ -1,0 +1,1 @@
+//! postmesh-node: queries provers, judges and records their proofs.

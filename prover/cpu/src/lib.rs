@@ -1,0 +1,1 @@
+//! Labels and scans on the CPU.

@@ -1,0 +1,1 @@
+//! How node and prover reach each other: the local socket.

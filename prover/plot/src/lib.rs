@@ -1,0 +1,1 @@
+//! Labels on disk: data directories, layout, metadata, locks.

@@ -1,0 +1,341 @@
+//! The search: which labels are good for which nonce, and which nonce wins.
+//!
+//! A label is encrypted under the AES-128 key of each nonce group; byte `lane` of the result
+//! belongs to nonce `16·group + lane`. Below the top byte of the threshold the label is good,
+//! above it is not, and when they are equal a second cipher, the nonce's own, decides with 56
+//! more bits. On average K1 labels of the whole data are good for a nonce; one that finds K2
+//! of them makes a proof.
+//!
+//! The search is deterministic: whatever the number of threads or devices, [`Tally`] sees hits in
+//! label order and so names one winner.
+
+use crate::units::{Challenge, LabelIndex, Nonce, NonceGroup};
+use aes::Aes128;
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use alloc::vec::Vec;
+use thiserror::Error;
+
+/// The 64-bit bound `2⁶⁴·K1 / labels`, as the cipher outputs are compared with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threshold {
+    /// The top byte: compared with the nonce's byte of the group's cipher.
+    pub top: u8,
+    /// The 56 bits below: compared with the nonce's own cipher when the top bytes are equal.
+    pub low: u64,
+}
+
+/// The data set is so small that every label would be good.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("{labels} labels are too few for K1 = {k1}: there must be more labels than K1")]
+pub struct TooFewLabels {
+    /// Labels there are.
+    pub labels: u64,
+    /// Labels expected to be good.
+    pub k1: u32,
+}
+
+impl Threshold {
+    /// The bound at which `k1` of `labels` are expected to be good.
+    ///
+    /// # Errors
+    /// [`TooFewLabels`] unless `labels > k1`.
+    pub fn new(k1: u32, labels: u64) -> Result<Self, TooFewLabels> {
+        let error = TooFewLabels { labels, k1 };
+        if labels <= u64::from(k1) {
+            return Err(error);
+        }
+        let bound = (u128::from(k1) << 64)
+            .checked_div(u128::from(labels))
+            .ok_or(error)?;
+        let bound = u64::try_from(bound).map_err(|_| error)?;
+        let [top, ..] = bound.to_be_bytes();
+        Ok(Self {
+            top,
+            low: bound & LOW_MASK,
+        })
+    }
+}
+
+/// The low 56 bits of a cipher block's first eight bytes, little-endian.
+pub const LOW_MASK: u64 = (1 << 56) - 1;
+
+/// The AES-128 keys of one nonce group. Raw bytes: each backend expands them as it likes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupKeys {
+    /// Which nonces.
+    pub group: NonceGroup,
+    /// The k2pow that bought them.
+    pub pow: u64,
+    /// The key whose cipher block has a byte for each nonce.
+    pub key: [u8; 16],
+    /// Each nonce's own key, by lane.
+    pub lane_keys: [[u8; 16]; 16],
+}
+
+impl GroupKeys {
+    /// The keys of a group: `BLAKE3(challenge ‖ group as u32 LE ‖ pow as u64 LE)[..16]`, and for
+    /// each nonce the same with the nonce (u32 LE) appended.
+    #[must_use]
+    pub fn new(challenge: &Challenge, group: NonceGroup, pow: u64) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&challenge.0);
+        hasher.update(&u32::from(group.0).to_le_bytes());
+        hasher.update(&pow.to_le_bytes());
+        let mut lane_keys = [[0; 16]; 16];
+        for (lane, key) in lane_keys.iter_mut().enumerate() {
+            let nonce = group.nonce(lane);
+            *key = first_half(hasher.clone().update(&nonce.0.to_le_bytes()));
+        }
+        Self {
+            group,
+            pow,
+            key: first_half(&hasher),
+            lane_keys,
+        }
+    }
+}
+
+fn first_half(hasher: &blake3::Hasher) -> [u8; 16] {
+    let mut half = [0; 16];
+    hasher.finalize_xof().fill(&mut half);
+    half
+}
+
+/// A label that is good for a nonce. Ordered by label, then nonce: the order of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hit {
+    /// The label.
+    pub index: LabelIndex,
+    /// The nonce it is good for.
+    pub nonce: Nonce,
+}
+
+/// A device that scans labels for hits. Bound to its keys and threshold when it is made.
+pub trait Scanner {
+    /// The hits in `labels` (16 bytes each; trailing bytes that make no label are ignored), of
+    /// which the first has index `first`; in ascending order.
+    ///
+    /// # Errors
+    /// The device could not do the work.
+    fn scan(&mut self, first: LabelIndex, labels: &[u8]) -> Result<Vec<Hit>, ScanFault>;
+
+    /// Which kernel runs, for people and benchmarks.
+    fn kernel(&self) -> &'static str;
+}
+
+/// Why a scanner gave no answer.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct ScanFault(pub alloc::string::String);
+
+/// The ciphers of a group, expanded: the plain definition of "good".
+#[derive(Clone)]
+pub struct GroupCipher {
+    group: NonceGroup,
+    cipher: Aes128,
+    lanes: [Aes128; 16],
+}
+
+impl core::fmt::Debug for GroupCipher {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("GroupCipher")
+            .field("group", &self.group)
+            .finish_non_exhaustive()
+    }
+}
+
+impl GroupCipher {
+    /// Expands a group's keys.
+    #[must_use]
+    pub fn new(keys: &GroupKeys) -> Self {
+        Self {
+            group: keys.group,
+            cipher: Aes128::new(&keys.key.into()),
+            lanes: keys.lane_keys.map(|key| Aes128::new(&key.into())),
+        }
+    }
+
+    /// Which nonces of this group the label is good for: calls `good` with each lane.
+    pub fn good_lanes(&self, label: &[u8; 16], threshold: Threshold, mut good: impl FnMut(usize)) {
+        let mut block = (*label).into();
+        self.cipher.encrypt_block(&mut block);
+        for (lane, byte) in block.iter().enumerate() {
+            if *byte < threshold.top
+                || (*byte == threshold.top && self.low_bits(label, lane) < threshold.low)
+            {
+                good(lane);
+            }
+        }
+    }
+
+    /// The 56 bits by which nonce `lane` decides when the top bytes are equal.
+    fn low_bits(&self, label: &[u8; 16], lane: usize) -> u64 {
+        let mut block = (*label).into();
+        let [.., last] = &self.lanes;
+        self.lanes
+            .get(lane)
+            .unwrap_or(last)
+            .encrypt_block(&mut block);
+        let bytes = block.iter().take(8).rev();
+        bytes.fold(0, |value, byte| (value << 8) | u64::from(*byte)) & LOW_MASK
+    }
+
+    /// The hits of one label for this group, appended in the order of nonces.
+    pub fn hits(
+        &self,
+        index: LabelIndex,
+        label: &[u8; 16],
+        threshold: Threshold,
+        out: &mut Vec<Hit>,
+    ) {
+        self.good_lanes(label, threshold, |lane| {
+            out.push(Hit {
+                index,
+                nonce: self.group.nonce(lane),
+            });
+        });
+    }
+}
+
+/// The nonce that won, and its labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Winner {
+    /// The nonce.
+    pub nonce: Nonce,
+    /// Its first K2 good labels, ascending.
+    pub indices: Vec<LabelIndex>,
+}
+
+/// Counts hits until a nonce has K2 of them: the one whose K2-th good label comes first in label
+/// order, the lowest nonce on a tie.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    first: Nonce,
+    k2: usize,
+    hits: Vec<Vec<LabelIndex>>,
+}
+
+impl Tally {
+    /// A tally for the `count` nonces from `first` on.
+    #[must_use]
+    pub fn new(first: Nonce, count: u32, k2: u32) -> Self {
+        let hits = (0..count).map(|_| Vec::new()).collect();
+        Self {
+            first,
+            k2: k2 as usize,
+            hits,
+        }
+    }
+
+    /// Counts hits, which must come in ascending order over all calls, and returns the winner as
+    /// soon as there is one. Hits of other nonces are ignored.
+    pub fn add(&mut self, hits: &[Hit]) -> Option<Winner> {
+        hits.iter().find_map(|hit| {
+            let slot = hit.nonce.0.checked_sub(self.first.0)?;
+            let indices = self.hits.get_mut(slot as usize)?;
+            indices.push(hit.index);
+            (indices.len() >= self.k2).then(|| Winner {
+                nonce: hit.nonce,
+                indices: core::mem::take(indices),
+            })
+        })
+    }
+
+    /// All hits so far, ascending: what a resumed scan needs to go on.
+    #[must_use]
+    pub fn hits(&self) -> Vec<Hit> {
+        let nonces = (self.first.0..).map(Nonce).zip(&self.hits);
+        let mut hits: Vec<Hit> = nonces
+            .flat_map(|(nonce, indices)| {
+                indices.iter().map(move |index| Hit {
+                    index: *index,
+                    nonce,
+                })
+            })
+            .collect();
+        hits.sort_unstable();
+        hits
+    }
+}
+
+/// The next pass of a search: `count` nonces from `first`, whole groups only, none past
+/// [`Nonce::END`]; `None` when no nonce is left, and so no proof to be had.
+#[must_use]
+pub fn pass(number: u32, nonces_per_pass: u32) -> Option<core::ops::Range<u32>> {
+    let first = number.checked_mul(nonces_per_pass)?;
+    let end = first.checked_add(nonces_per_pass)?.min(Nonce::END);
+    (first < end).then_some(first..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_threshold_is_split_after_its_top_byte() {
+        assert_eq!(Threshold::new(1, 2), Ok(Threshold { top: 0x80, low: 0 }));
+        assert_eq!(
+            Threshold::new(26, 8192),
+            Ok(Threshold {
+                top: 0,
+                low: 26 << 51
+            })
+        );
+        assert_eq!(Threshold::new(2, 2), Err(TooFewLabels { labels: 2, k1: 2 }));
+        assert_eq!(Threshold::new(0, 0), Err(TooFewLabels { labels: 0, k1: 0 }));
+    }
+
+    fn hit(index: u64, nonce: u32) -> Hit {
+        Hit {
+            index: LabelIndex(index),
+            nonce: Nonce(nonce),
+        }
+    }
+
+    #[test]
+    fn the_first_nonce_to_gather_k2_wins() {
+        let mut tally = Tally::new(Nonce(16), 16, 2);
+        assert_eq!(tally.add(&[hit(0, 17), hit(3, 16), hit(3, 40)]), None);
+        assert_eq!(tally.hits(), [hit(0, 17), hit(3, 16)]);
+        let winner = tally.add(&[hit(5, 16), hit(5, 17)]);
+        let indices = [3, 5].map(LabelIndex).to_vec();
+        assert_eq!(
+            winner,
+            Some(Winner {
+                nonce: Nonce(16),
+                indices
+            })
+        );
+    }
+
+    #[test]
+    fn passes_end_with_the_last_group() {
+        assert_eq!(pass(0, 288), Some(0..288));
+        assert_eq!(pass(14, 288), Some(4032..4096));
+        assert_eq!(pass(15, 288), None);
+        assert_eq!(pass(u32::MAX, 288), None);
+    }
+
+    proptest! {
+        /// As many good labels as K1 promises, whichever the nonce: the two-step comparison is a
+        /// comparison with the whole threshold.
+        #[test]
+        fn about_k1_labels_are_good(challenge: [u8; 32], pow: u64, group: u8, k1 in 1_u32..200) {
+            let labels = 2048_u64;
+            let threshold = Threshold::new(k1, labels).unwrap();
+            let keys = GroupKeys::new(&Challenge(challenge), NonceGroup(group), pow);
+            let cipher = GroupCipher::new(&keys);
+            let mut hits = Vec::new();
+            for index in 0..labels {
+                let hash = *blake3::hash(&index.to_le_bytes()).as_bytes();
+                let label = hash[..16].try_into().unwrap();
+                cipher.hits(LabelIndex(index), label, threshold, &mut hits);
+            }
+            // 16 nonces, mean 16·k1; ten standard deviations of slack never fail by chance.
+            let mean = 16.0 * f64::from(k1);
+            prop_assert!((hits.len() as f64 - mean).abs() < 10.0 * mean.sqrt(), "{}", hits.len());
+            prop_assert!(hits.is_sorted());
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The k2pow: RandomX behind a safe face.

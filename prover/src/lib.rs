@@ -1,0 +1,1 @@
+//! postmesh-prover: initializes and proves on local disks.

@@ -1,0 +1,1 @@
+//! What node and prover say to each other: messages, versions, frames.
