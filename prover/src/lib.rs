@@ -1,1 +1,47 @@
-//! postmesh-prover: initializes and proves on local disks.
+//! LIFE of the prover: the process that initializes data and proves it.
+//!
+//! `main.rs` is a single call of [`run`], so that tests can run the same program. From what was
+//! typed ([`args`]) follows what it means ([`settings`]), and from that one of the commands. What
+//! needs no process lives in the prover's parts: `post` (the law), `cpu` and `pow` (hands),
+//! `plot` (memory), `wire` and `link` (speech).
+
+mod args;
+mod commands;
+mod init;
+mod outcome;
+mod progress;
+mod proof_file;
+mod prove;
+mod randomx;
+mod serve;
+mod session;
+mod settings;
+mod stop;
+
+pub use outcome::ExitCode;
+use outcome::Failure;
+pub use proof_file::{BadProofFile, ProofFile};
+
+use args::{Args, Command};
+use clap::Parser;
+use std::ffi::OsString;
+
+/// Runs the prover as a process would, with the program's name as the first argument, and returns
+/// the exit code. Answers go to stdout, everything else to stderr.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(error) => return outcome::of_clap(&error),
+    };
+    outcome::logs(args.json());
+    let result = match args.command {
+        Command::Init(args) => commands::init(&args),
+        Command::Prove(args) => commands::prove(&args),
+        Command::Verify(args) => commands::verify(&args),
+        Command::Check(args) => commands::check(&args),
+        Command::Info(args) => commands::info(&args),
+        Command::Serve(args) => serve::serve(&args),
+        Command::Completions { shell } => Ok(args::completions(shell)),
+    };
+    outcome::report(result)
+}

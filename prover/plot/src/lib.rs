@@ -1,1 +1,26 @@
-//! Labels on disk: data directories, layout, metadata, locks.
+//! MEMORY of the prover: labels on disk. The only prover code that opens data files.
+//!
+//! A data directory is laid out as the reference lays it out, and stays readable by it:
+//! `postdata_metadata.json` says whose data it is and how much; `postdata_0.bin`,
+//! `postdata_1.bin`… hold 16-byte labels in order, each file `MaxFileSize` bytes long, the last
+//! one what remains. Beside them lies one file of ours, `postmesh.json`, with what the
+//! reference's metadata does not say (scrypt's N), and a lock.
+//!
+//! Two rules hold everywhere: a file's length is the number of its durable labels, and nothing is
+//! ever truncated, deleted or overwritten with something else. The crate knows files, and neither
+//! how labels are made nor what a proof is.
+
+mod directory;
+mod error;
+mod files;
+mod layout;
+mod lock;
+mod metadata;
+mod sidecar;
+
+pub use directory::{DataDir, FileState, Reader};
+pub use error::PlotError;
+pub use layout::Layout;
+pub use lock::Lock;
+pub use metadata::{BadMetadata, Metadata};
+pub use sidecar::Sidecar;

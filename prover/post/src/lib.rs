@@ -49,7 +49,7 @@ pub mod vrf;
 
 pub use bytes::{BadHex, from_hex, to_hex};
 pub use label::{Candidate, FullLabel, LABEL_BYTES, Labeler, label};
-pub use params::{BadParams, Params, ScryptN};
+pub use params::{BadParams, Params, Preset, ScryptN, presets};
 pub use proof::{Proof, Statement};
 pub use units::{
     AtxId, Challenge, Commitment, LabelIndex, LabelRange, NetworkId, NodeId, Nonce, NonceGroup,

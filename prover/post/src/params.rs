@@ -1,6 +1,7 @@
 //! What a network demands of PoST: checked once, at birth, and valid ever after.
 
 use crate::k2pow::Difficulty;
+use crate::units::NetworkId;
 use alloc::string::String;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -97,8 +98,7 @@ impl Params {
     /// Most good labels that a proof may be asked to name.
     pub const K2_MAX: u32 = 1024;
 
-    /// Checks every bound; the public fields of checked parameters may be set freely in a
-    /// struct literal only to be checked again here.
+    /// These parameters, if every one of them is within its bounds.
     ///
     /// # Errors
     /// [`BadParams`] names the first parameter that is out of bounds.
@@ -132,6 +132,45 @@ impl Params {
         (1..=Self::LABELS_MAX).contains(&labels).then_some(labels)
     }
 }
+
+/// A network that postmesh ships.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preset {
+    /// Its name, as `--network` takes it.
+    pub name: &'static str,
+    /// Its id. What it is a hash of is the node's business, which checks it.
+    pub id: NetworkId,
+    /// Its PoST parameters.
+    pub params: Params,
+}
+
+/// Spacemesh mainnet's bound of the k2pow for one unit, first eight bytes; the rest is zero.
+const MAINNET_POW: u64 = 0x000d_fb23_b097_9b4b;
+
+/// The networks that postmesh ships.
+#[must_use]
+pub fn presets() -> [Preset; 3] {
+    let preset = |name, id, labels_per_unit, units_min, units_max, pow: u64| {
+        let mut pow_difficulty = Difficulty([0; 32]);
+        for (byte, value) in pow_difficulty.0.iter_mut().zip(pow.to_be_bytes()) {
+            *byte = value;
+        }
+        let (scrypt_n, k1, k2) = (ScryptN(8192), 26, 37);
+        let params =
+            Params { labels_per_unit, units_min, units_max, scrypt_n, k1, k2, pow_difficulty };
+        Preset { name, id: NetworkId(id), params }
+    };
+    [
+        preset("mainnet", MAINNET_ID, 1 << 32, 4, u32::MAX, MAINNET_POW),
+        // A 64th of mainnet's work.
+        preset("devnet", DEVNET_ID, 1 << 20, 1, 64, MAINNET_POW << 6),
+        preset("standalone", STANDALONE_ID, 1024, 1, 4, 0x20 << 56),
+    ]
+}
+
+const MAINNET_ID: [u8; 32] = [0; 32];
+const DEVNET_ID: [u8; 32] = [0; 32];
+const STANDALONE_ID: [u8; 32] = [0; 32];
 
 /// Parameters as a file spells them.
 #[derive(Serialize, Deserialize)]

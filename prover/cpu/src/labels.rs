@@ -1,0 +1,208 @@
+//! Labels by all threads: [`Labels`] cuts a range into tiles, and a kernel makes each tile.
+
+mod portable;
+#[cfg(test)]
+mod tests;
+
+use crate::team;
+use core::num::NonZeroUsize;
+use post::label::LabelFault;
+use post::{
+    Candidate, Commitment, FullLabel, LABEL_BYTES, LabelIndex, LabelRange, Labeler, ScryptN,
+};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+/// Labels on the CPU, bound to one commitment and N.
+#[derive(Debug)]
+pub struct Labels {
+    commitment: Commitment,
+    n: ScryptN,
+    kernel: &'static Kernel,
+    /// One a thread, with scratch that is kept from call to call.
+    makers: Vec<Option<Box<dyn Maker>>>,
+}
+
+impl Labels {
+    /// Labels of `commitment` by `threads` threads with the best kernel this CPU runs.
+    ///
+    /// Cheap: scratch (128·N bytes for each label in flight) is allocated by the first call
+    /// that needs it.
+    #[must_use]
+    pub fn new(commitment: Commitment, n: ScryptN, threads: NonZeroUsize) -> Self {
+        let best = KERNELS.first().copied().unwrap_or(&portable::KERNEL);
+        Self::by(best, commitment, n, threads)
+    }
+
+    /// As [`Labels::new`] with the kernel of this name: for tests and benchmarks. `None` unless
+    /// it is one of [`label_kernels`].
+    #[must_use]
+    pub fn with_kernel(
+        name: &str,
+        commitment: Commitment,
+        n: ScryptN,
+        threads: NonZeroUsize,
+    ) -> Option<Self> {
+        let kernel = KERNELS.iter().find(|kernel| kernel.name == name)?;
+        Some(Self::by(kernel, commitment, n, threads))
+    }
+
+    fn by(
+        kernel: &'static Kernel,
+        commitment: Commitment,
+        n: ScryptN,
+        threads: NonZeroUsize,
+    ) -> Self {
+        let makers = (0..threads.get()).map(|_| None).collect();
+        Self {
+            commitment,
+            n,
+            kernel,
+            makers,
+        }
+    }
+}
+
+impl Labeler for Labels {
+    fn fill(
+        &mut self,
+        range: LabelRange,
+        out: &mut [u8],
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Candidate>, LabelFault> {
+        let labels = range.end.saturating_sub(range.start);
+        if labels.checked_mul(LABEL_BYTES as u64) != Some(out.len() as u64) {
+            return Err(LabelFault::Device(format!(
+                "{labels} labels of {LABEL_BYTES} bytes do not fit {} bytes exactly",
+                out.len()
+            )));
+        }
+        let tiles = range.step_by(self.kernel.width);
+        let chunks = out.chunks_mut(LABEL_BYTES.saturating_mul(self.kernel.width));
+        let queue = Mutex::new(tiles.zip(chunks));
+        let (n, kernel, commitment) = (self.n, self.kernel, &self.commitment);
+        let bests = team::each(&mut self.makers, |maker| {
+            let mut best = None;
+            loop {
+                let next = lock(&queue).next();
+                let Some((first, out)) = next else {
+                    return Ok(best);
+                };
+                let tile = Tile { commitment, first };
+                match tile.fill(kernel, n, maker, out, stop) {
+                    Ok(candidate) => best = Candidate::better(best, candidate),
+                    Err(fault) => {
+                        lock(&queue).by_ref().for_each(drop);
+                        return Err(fault);
+                    }
+                }
+            }
+        });
+        bests.into_iter().try_fold(None, |best, other| {
+            other.map(|other| Candidate::better(best, other))
+        })
+    }
+
+    fn kernel(&self) -> &'static str {
+        self.kernel.name
+    }
+}
+
+/// The names of the label kernels that this CPU runs and that gave the right answers; the best
+/// first.
+#[must_use]
+pub fn label_kernels() -> &'static [&'static str] {
+    static NAMES: LazyLock<Vec<&str>> =
+        LazyLock::new(|| KERNELS.iter().map(|kernel| kernel.name).collect());
+    &NAMES
+}
+
+/// A way to make labels.
+#[derive(Debug)]
+struct Kernel {
+    name: &'static str,
+    /// Labels in flight in one thread.
+    width: usize,
+    /// Whether this CPU has the instructions.
+    runs_here: fn() -> bool,
+    /// What one thread needs: the scratch is in it.
+    maker: fn(ScryptN) -> Result<Box<dyn Maker>, LabelFault>,
+}
+
+/// A kernel at work, in one thread.
+trait Maker: Send + core::fmt::Debug {
+    /// Makes the labels from `first` on, at most the kernel's `width` of them.
+    fn make(
+        &mut self,
+        commitment: &Commitment,
+        first: LabelIndex,
+        labels: &mut [FullLabel],
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), LabelFault>;
+}
+
+/// Best first.
+static ALL: [&Kernel; 1] = [&portable::KERNEL];
+
+/// Those of [`ALL`] that this CPU runs, and runs right.
+static KERNELS: LazyLock<Vec<&Kernel>> = LazyLock::new(|| {
+    let fit = |kernel: &&Kernel| (kernel.runs_here)() && is_right(kernel);
+    ALL.into_iter().filter(fit).collect()
+});
+
+/// Whether a kernel makes the labels that `post` defines, as far as one tile tells.
+fn is_right(kernel: &Kernel) -> bool {
+    let Ok(n) = ScryptN::new(16) else {
+        return false;
+    };
+    let (commitment, first) = (Commitment([0x5a; 32]), LabelIndex(u64::from(u32::MAX)));
+    let mut labels = vec![FullLabel([0; 32]); kernel.width];
+    let made = (kernel.maker)(n)
+        .and_then(|mut maker| maker.make(&commitment, first, &mut labels, &|| false));
+    let indices = (first.0..).map(LabelIndex);
+    made.is_ok()
+        && labels
+            .iter()
+            .zip(indices)
+            .all(|(label, index)| *label == post::label(&commitment, index, n))
+}
+
+/// Labels that one thread makes at a time.
+struct Tile<'a> {
+    commitment: &'a Commitment,
+    first: u64,
+}
+
+impl Tile<'_> {
+    /// Makes the labels of `out` and finds the smallest; `maker` is made if there is none.
+    fn fill(
+        &self,
+        kernel: &Kernel,
+        n: ScryptN,
+        maker: &mut Option<Box<dyn Maker>>,
+        out: &mut [u8],
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Candidate>, LabelFault> {
+        if stop() {
+            return Err(LabelFault::Stopped);
+        }
+        let maker = match maker {
+            Some(maker) => maker,
+            None => maker.insert((kernel.maker)(n)?),
+        };
+        let chunks = out.as_chunks_mut::<LABEL_BYTES>().0;
+        let mut labels = vec![FullLabel([0; 32]); chunks.len()];
+        maker.make(self.commitment, LabelIndex(self.first), &mut labels, stop)?;
+        let mut best = None;
+        for ((label, bytes), index) in labels.into_iter().zip(chunks).zip(self.first..) {
+            *bytes = label.stored();
+            let index = LabelIndex(index);
+            best = Candidate::better(best, Some(Candidate { index, label }));
+        }
+        Ok(best)
+    }
+}
+
+/// The queue, whatever became of other threads: it holds no half-done state.
+fn lock<T>(queue: &Mutex<T>) -> MutexGuard<'_, T> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}

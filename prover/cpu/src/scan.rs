@@ -1,0 +1,156 @@
+//! The proving scan by all threads: [`Scan`] cuts labels into tiles, and a kernel scans each.
+
+mod portable;
+#[cfg(test)]
+mod tests;
+
+use crate::team;
+use core::num::NonZeroUsize;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use post::search::{GroupKeys, Hit, LOW_MASK, ScanFault, Scanner, Threshold};
+use post::{Challenge, LabelIndex, NonceGroup};
+use std::sync::LazyLock;
+
+/// Labels of a tile. Its 16 KiB stay in the L1 cache while all nonce groups pass over them.
+const TILE: usize = 1024;
+
+/// The scan on the CPU, bound to its keys and threshold.
+#[derive(Debug)]
+pub struct Scan {
+    kernel: &'static Kernel,
+    scanner: Box<dyn TileScan>,
+    threads: NonZeroUsize,
+}
+
+impl Scan {
+    /// A scan for all nonces of `keys` by `threads` threads with the best kernel this CPU runs.
+    #[must_use]
+    pub fn new(keys: Vec<GroupKeys>, threshold: Threshold, threads: NonZeroUsize) -> Self {
+        let best = KERNELS.first().copied().unwrap_or(&portable::KERNEL);
+        Self::by(best, &keys, threshold, threads)
+    }
+
+    /// As [`Scan::new`] with the kernel of this name: for tests and benchmarks. `None` unless it
+    /// is one of [`scan_kernels`].
+    #[must_use]
+    pub fn with_kernel(
+        name: &str,
+        keys: &[GroupKeys],
+        threshold: Threshold,
+        threads: NonZeroUsize,
+    ) -> Option<Self> {
+        let kernel = KERNELS.iter().find(|kernel| kernel.name == name)?;
+        Some(Self::by(kernel, keys, threshold, threads))
+    }
+
+    fn by(
+        kernel: &'static Kernel,
+        keys: &[GroupKeys],
+        threshold: Threshold,
+        threads: NonZeroUsize,
+    ) -> Self {
+        Self {
+            kernel,
+            scanner: (kernel.scanner)(keys, threshold),
+            threads,
+        }
+    }
+}
+
+impl Scanner for Scan {
+    fn scan(&mut self, first: LabelIndex, labels: &[u8]) -> Result<Vec<Hit>, ScanFault> {
+        let labels = labels.as_chunks::<16>().0;
+        if first.0.checked_add(labels.len() as u64).is_none() {
+            let text = format!("{} labels from {first} on have no index", labels.len());
+            return Err(ScanFault(text));
+        }
+        let next = AtomicUsize::new(0);
+        let tiles = labels.len().div_ceil(TILE);
+        let mut members = vec![Vec::new(); self.threads.get().min(tiles).max(1)];
+        let scanner = self.scanner.as_ref();
+        team::each(&mut members, |hits| {
+            loop {
+                let start = next.fetch_add(1, Ordering::Relaxed).saturating_mul(TILE);
+                let Some(rest) = labels.get(start..).filter(|rest| !rest.is_empty()) else {
+                    return;
+                };
+                let tile = rest.get(..TILE).unwrap_or(rest);
+                let first = LabelIndex(first.0.saturating_add(start as u64));
+                scanner.scan(first, tile, hits);
+            }
+        });
+        let mut hits = members.concat();
+        hits.sort_unstable();
+        Ok(hits)
+    }
+
+    fn kernel(&self) -> &'static str {
+        self.kernel.name
+    }
+}
+
+/// The names of the scan kernels that this CPU runs and that gave the right answers; the best
+/// first.
+#[must_use]
+pub fn scan_kernels() -> &'static [&'static str] {
+    static NAMES: LazyLock<Vec<&str>> =
+        LazyLock::new(|| KERNELS.iter().map(|kernel| kernel.name).collect());
+    &NAMES
+}
+
+/// A way to scan.
+#[derive(Debug)]
+struct Kernel {
+    name: &'static str,
+    /// Whether this CPU has the instructions.
+    runs_here: fn() -> bool,
+    scanner: fn(&[GroupKeys], Threshold) -> Box<dyn TileScan>,
+}
+
+/// A kernel with its keys expanded; all threads share it.
+trait TileScan: Send + Sync + core::fmt::Debug {
+    /// Appends the hits in `labels`, in any order; at most [`TILE`] labels, the first of which
+    /// has index `first`.
+    fn scan(&self, first: LabelIndex, labels: &[[u8; 16]], hits: &mut Vec<Hit>);
+}
+
+/// Best first.
+static ALL: [&Kernel; 1] = [&portable::KERNEL];
+
+/// Those of [`ALL`] that this CPU runs, and runs right.
+static KERNELS: LazyLock<Vec<&Kernel>> = LazyLock::new(|| {
+    let fit = |kernel: &&Kernel| (kernel.runs_here)() && is_right(kernel);
+    ALL.into_iter().filter(fit).collect()
+});
+
+/// Whether a kernel finds the hits that `post` defines, as far as one tile tells.
+fn is_right(kernel: &Kernel) -> bool {
+    let keys: Vec<_> = [3, 200].map(known_keys).to_vec();
+    let labels: Vec<_> = (0..TILE as u128 - 5).map(known_label).collect();
+    let first = LabelIndex(u64::from(u32::MAX));
+    // With these, the top byte alone decides, the low bits alone, or both.
+    [(0, 1 << 55), (9, 1 << 55), (1, 0), (255, LOW_MASK)]
+        .map(|(top, low)| Threshold { top, low })
+        .into_iter()
+        .all(|threshold| {
+            let mut found = Vec::new();
+            (kernel.scanner)(&keys, threshold).scan(first, &labels, &mut found);
+            let mut expected = Vec::new();
+            (portable::KERNEL.scanner)(&keys, threshold).scan(first, &labels, &mut expected);
+            found.sort_unstable();
+            expected.sort_unstable();
+            found == expected
+        })
+}
+
+/// Keys that look random, of a group.
+fn known_keys(group: u8) -> GroupKeys {
+    GroupKeys::new(&Challenge([group; 32]), NonceGroup(group), u64::from(group))
+}
+
+/// A label that looks random enough to a cipher.
+fn known_label(number: u128) -> [u8; 16] {
+    number
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+        .to_le_bytes()
+}

@@ -1,0 +1,105 @@
+//! What can go wrong with data on disk: what happened, where, and what to do.
+
+use crate::metadata::BadMetadata;
+use std::io;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Why a data directory could not be used as asked. Nothing was changed by the failed step.
+#[derive(Debug, Error)]
+pub enum PlotError {
+    /// The system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: `read`, `write`…
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// There is no data in this directory.
+    #[error(
+        "{} holds no PoST data (no {}): initialize it, or name another directory",
+        path.display(),
+        crate::metadata::FILE_NAME
+    )]
+    NoData {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// There already is data in this directory.
+    #[error("{} already holds PoST data", path.display())]
+    Exists {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A file that should hold JSON of ours or the reference's does not.
+    #[error("{} is damaged: {why}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: BadMetadata,
+    },
+    /// A label file is not there.
+    #[error("{} is missing: `init` makes it again, `check` shows what else is wrong", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A label file is shorter than it must be.
+    #[error(
+        "{} has {found} bytes instead of {expected}: `init` fills what is missing",
+        path.display()
+    )]
+    Short {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found: u64,
+        /// The length of a complete one.
+        expected: u64,
+    },
+    /// A label file is longer than it can be.
+    #[error(
+        "{} has {found} bytes, more than the {expected} it can hold: it belongs to other data, \
+         or the metadata does; nothing was changed",
+        path.display()
+    )]
+    Oversized {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found: u64,
+        /// The length of a complete one.
+        expected: u64,
+    },
+    /// A file grew or shrank while we held the lock.
+    #[error("{} was changed by another program ({found} bytes, expected {expected})", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found: u64,
+        /// The length we left it with.
+        expected: u64,
+    },
+    /// Another process uses the directory.
+    #[error(
+        "{} is in use by another postmesh process: stop that one first",
+        path.display()
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+impl PlotError {
+    /// For `map_err`: the action and path around a system error.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,81 @@
+//! One writer or many readers of a data directory, among the processes of this host.
+
+use crate::error::PlotError;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+
+const FILE_NAME: &str = "postmesh.lock";
+
+/// A held lock; released when dropped, or by the system when the process dies.
+#[derive(Debug)]
+#[must_use = "the lock lasts only as long as this value"]
+pub struct Lock {
+    /// `None` on a filesystem that nobody can write, which needs no lock.
+    _file: Option<File>,
+}
+
+impl Lock {
+    /// Locks a directory for writing: nobody else reads or writes meanwhile.
+    ///
+    /// # Errors
+    /// [`PlotError::InUse`] or the system's.
+    pub fn exclusive(directory: &Path) -> Result<Self, PlotError> {
+        let path = directory.join(FILE_NAME);
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(PlotError::io("lock", &path))?;
+        file.try_lock().map_err(|error| refused(error, directory))?;
+        Ok(Self { _file: Some(file) })
+    }
+
+    /// Locks a directory for reading: others may read too. What cannot be written by anyone, or is
+    /// not there, needs no lock.
+    ///
+    /// # Errors
+    /// [`PlotError::InUse`] or the system's.
+    pub fn shared(directory: &Path) -> Result<Self, PlotError> {
+        let path = directory.join(FILE_NAME);
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = match opened.or_else(|_| File::open(&path)) {
+            Ok(file) => file,
+            Err(error) if unwritable(&error) => return Ok(Self { _file: None }),
+            Err(error) => return Err(PlotError::io("lock", &path)(error)),
+        };
+        file.try_lock_shared().map_err(|error| refused(error, directory))?;
+        Ok(Self { _file: Some(file) })
+    }
+}
+
+/// Neither made nor opened: the lock file is not there and cannot be.
+fn unwritable(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+fn refused(error: TryLockError, directory: &Path) -> PlotError {
+    match error {
+        TryLockError::WouldBlock => PlotError::InUse { path: directory.to_path_buf() },
+        TryLockError::Error(source) => PlotError::io("lock", directory)(source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_writer_or_many_readers() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let readers = [Lock::shared(path).unwrap(), Lock::shared(path).unwrap()];
+        assert!(matches!(Lock::exclusive(path), Err(PlotError::InUse { .. })));
+        drop(readers);
+        let writer = Lock::exclusive(path).unwrap();
+        assert!(matches!(Lock::shared(path), Err(PlotError::InUse { .. })));
+        assert!(matches!(Lock::exclusive(path), Err(PlotError::InUse { .. })));
+        drop(writer);
+        let _reader = Lock::shared(path).unwrap();
+    }
+}

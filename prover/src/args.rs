@@ -1,0 +1,280 @@
+//! What was typed.
+
+use crate::outcome::ExitCode;
+use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use post::k2pow::Difficulty;
+use post::{AtxId, Challenge, NodeId};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Exit codes, for the end of every help page.
+const EXIT_CODES: &str = "\
+Exit codes: 0 done · 1 the answer is no (invalid proof, bad labels, no proof) · 2 wrong usage · \
+3 could not (disk, device, memory, lock)";
+
+/// Fills disk space with labels once, and proves every epoch that it is still there.
+#[derive(Debug, Parser)]
+#[command(name = "postmesh-prover", version, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the labels of an identity, or go on where it stopped
+    Init(InitArgs),
+    /// Prove data against a challenge; prints the proof as JSON
+    Prove(ProveArgs),
+    /// Verify a proof
+    Verify(VerifyArgs),
+    /// Make labels again and list every range that differs on disk
+    Check(CheckArgs),
+    /// Say what a data directory holds
+    Info(InfoArgs),
+    /// Answer a node's requests for proofs
+    Serve(ServeArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+impl Args {
+    /// Whether the answer is wanted for machines.
+    pub(crate) fn json(&self) -> bool {
+        match &self.command {
+            Command::Init(args) => args.json,
+            Command::Prove(args) => args.json,
+            Command::Verify(args) => args.json,
+            Command::Check(args) => args.json,
+            Command::Info(args) => args.json,
+            Command::Serve(args) => args.json,
+            Command::Completions { .. } => false,
+        }
+    }
+}
+
+/// Where PoST parameters come from; single flags override them.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct NetworkArgs {
+    /// mainnet, devnet, standalone, or a network file; without it: mainnet's parameters, with no
+    /// limit on units
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) network: Option<String>,
+    /// scrypt's N, a power of two
+    #[arg(long, value_name = "N")]
+    pub(crate) scrypt_n: Option<u32>,
+}
+
+/// What decides whether a proof is valid.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct ProofArgs {
+    /// Labels that are expected to be good for a nonce
+    #[arg(long, value_name = "N")]
+    pub(crate) k1: Option<u32>,
+    /// Good labels that a proof names
+    #[arg(long, value_name = "N")]
+    pub(crate) k2: Option<u32>,
+    /// Bound of the k2pow for one unit, 32 bytes
+    #[arg(long, value_name = "HEX")]
+    pub(crate) pow_difficulty: Option<Difficulty>,
+}
+
+/// What does the work.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct WorkArgs {
+    /// Which device computes
+    #[arg(long, value_enum, default_value_t = Device::Cpu)]
+    pub(crate) device: Device,
+    /// CPU threads [default: all]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Device {
+    /// The processor
+    Cpu,
+}
+
+/// Memory for RandomX.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RandomXArg {
+    /// Fast where it repays itself, light otherwise
+    Auto,
+    /// 256 MiB
+    Light,
+    /// 2.3 GiB, several times faster once it is filled
+    Fast,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
+    "Example:\n  postmesh-prover init --network devnet --data-dir /mnt/space --node-id 8411… \
+     --commitment-atx 66ec… --units 4\n\nRun it again to go on after an interruption.\n\n",
+    "Exit codes: 0 done · 2 wrong usage, or the data on disk is other data · \
+     3 could not (disk, device, lock)"
+))]
+pub(crate) struct InitArgs {
+    /// Where the labels go
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Whose space: the identity's public key
+    #[arg(long, value_name = "HEX")]
+    pub(crate) node_id: NodeId,
+    /// The ATX that the labels are tied to
+    #[arg(long, value_name = "HEX")]
+    pub(crate) commitment_atx: AtxId,
+    /// Units of space
+    #[arg(long, value_name = "U")]
+    pub(crate) units: u32,
+    /// Labels in a unit, 16 bytes each
+    #[arg(long, value_name = "L")]
+    pub(crate) labels_per_unit: Option<u64>,
+    /// Bytes of a label file, a multiple of 16 [default: 4 GiB, or what is on disk]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_file_size: Option<u64>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
+    "Example:\n  postmesh-prover prove --network devnet --data-dir /mnt/space --challenge 400e… \
+     --json > proof.json\n\n",
+    "Exit codes: 0 done · 1 this data has no proof for this challenge · 2 wrong usage · \
+     3 could not (disk, device, memory, lock)"
+))]
+pub(crate) struct ProveArgs {
+    /// Where the labels are
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// What the proof answers, 32 bytes
+    #[arg(long, value_name = "HEX")]
+    pub(crate) challenge: Challenge,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    #[command(flatten)]
+    pub(crate) proof: ProofArgs,
+    /// Nonces tried in one pass over the data, a multiple of 16
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub(crate) nonces: u32,
+    /// Memory for RandomX
+    #[arg(long, value_enum, default_value_t = RandomXArg::Auto)]
+    pub(crate) randomx: RandomXArg,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// Print the proof on one line, and logs as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
+    "Example:\n  postmesh-prover verify --network devnet --proof proof.json\n\n",
+    "Exit codes: 0 the proof is valid · 1 it is not · 2 wrong usage · 3 could not"
+))]
+pub(crate) struct VerifyArgs {
+    /// The proof: a JSON file as `prove` prints it, or - for stdin
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) proof: PathBuf,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    #[command(flatten)]
+    pub(crate) params: ProofArgs,
+    /// Verify only so many of the labels, chosen by --seed [default: all]
+    #[arg(long, value_name = "N", requires = "seed")]
+    pub(crate) k3: Option<u32>,
+    /// What chooses the labels
+    #[arg(long, value_name = "HEX", requires = "k3")]
+    pub(crate) seed: Option<String>,
+    /// Print the verdict as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
+    "Example:\n  postmesh-prover check --data-dir /mnt/space --fraction 0.5\n\n",
+    "Exit codes: 0 all labels checked are right · 1 some are wrong or missing · 2 wrong usage · \
+     3 could not"
+))]
+pub(crate) struct CheckArgs {
+    /// Where the labels are
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// How much to make again, in percent, spread over all of the data
+    #[arg(long, value_name = "PERCENT", default_value_t = 100.0)]
+    pub(crate) fraction: f64,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  postmesh-prover info --data-dir /mnt/space")]
+pub(crate) struct InfoArgs {
+    /// Where the labels are
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
+    "Example:\n  postmesh-prover serve --network devnet --data-dir /mnt/space\n\n",
+    "It finds the node of this user by itself, waits for it, and serves until Ctrl-C.\n\n",
+    "Exit codes: 0 stopped on request · 2 wrong usage · 3 could not (disk, another network)"
+))]
+pub(crate) struct ServeArgs {
+    /// Where the labels are; may be given several times
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) data_dir: Vec<PathBuf>,
+    /// The node's socket [default: the well-known one of this user]
+    #[arg(long, value_name = "PATH", env = "POSTMESH_SOCKET")]
+    pub(crate) socket: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// Nonces tried in one pass over the data, a multiple of 16
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub(crate) nonces: u32,
+    /// Memory for RandomX
+    #[arg(long, value_enum, default_value_t = RandomXArg::Auto)]
+    pub(crate) randomx: RandomXArg,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// Logs as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Prints a completion script.
+pub(crate) fn completions(shell: Shell) -> ExitCode {
+    let mut command = Args::command();
+    clap_complete::generate(shell, &mut command, "postmesh-prover", &mut std::io::stdout());
+    ExitCode::Done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,118 @@
+//! `prove` and `verify`: a proof as one JSON object, out and in.
+
+use crate::args::{ProveArgs, RandomXArg, VerifyArgs};
+use crate::outcome::{ExitCode, Failure, Result};
+use crate::progress::Progress;
+use crate::proof_file::ProofFile;
+use crate::prove::{Job, ProveError, Surroundings};
+use crate::randomx::Pows;
+use crate::settings;
+use crate::stop::Stop;
+use plot::{DataDir, Lock};
+use post::verify::{Failure as Verdict, Indices};
+use post::{Params, Statement};
+use serde_json::json;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use wire::Stage;
+
+/// Most bytes of a proof file: the largest proof takes a quarter of it.
+const PROOF_BYTES_MAX: u64 = 1 << 16;
+
+/// Proves a data directory.
+pub(crate) fn prove(args: &ProveArgs) -> Result {
+    let network = settings::network(&args.network, &args.proof)?;
+    let nonces = settings::nonces(args.nonces)?;
+    let stop = Stop::on_signals()?;
+    let _lock = Lock::shared(&args.data_dir)?;
+    let directory = DataDir::open(&args.data_dir)?;
+    let scrypt_n = super::scrypt_n(&directory, &network)?;
+    let threads = settings::threads(&args.work);
+    let metadata = directory.metadata();
+    let statement = Statement {
+        node_id: metadata.node_id,
+        commitment_atx_id: metadata.commitment_atx_id,
+        challenge: args.challenge,
+        num_units: metadata.num_units,
+        labels_per_unit: metadata.labels_per_unit,
+    };
+    let params = Params { scrypt_n, ..network.params };
+    let job = Job { statement, params, nonces, threads };
+    let pows = Pows::new(args.randomx, threads.get());
+    let line = Mutex::new(None);
+    let progress = |stage, done, total| show(&line, stage, done, total);
+    let stop = || stop.is_set();
+    let around = Surroundings { pows: &pows, stop: &stop, progress: &progress };
+    let proof = crate::prove::prove(&job, &directory, &around);
+    drop(line);
+    let proof = match proof {
+        Err(none @ ProveError::NoProof) => {
+            eprintln!("{none}");
+            return Ok(ExitCode::No);
+        }
+        other => other?,
+    };
+    let file = ProofFile::new(&proof, &job.statement);
+    let text = if args.json { serde_json::to_string(&file)? } else { serde_json::to_string_pretty(&file)? };
+    println!("{text}");
+    Ok(ExitCode::Done)
+}
+
+/// One progress line for each stage.
+fn show(line: &Mutex<Option<(Stage, Progress)>>, stage: Stage, done: u64, total: u64) {
+    let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
+    let unit = match stage {
+        Stage::Pow => "groups",
+        Stage::Scan => "labels",
+    };
+    let (_, progress) = match line.take() {
+        Some(shown) if shown.0 == stage => line.insert(shown),
+        _ => line.insert((stage, Progress::new(stage.to_string(), unit, 0, total))),
+    };
+    progress.at(done);
+}
+
+/// Verifies a proof.
+pub(crate) fn verify(args: &VerifyArgs) -> Result {
+    let network = settings::network(&args.network, &args.params)?;
+    let seed = args.seed.as_deref().map(post::from_hex).transpose();
+    let seed = seed.map_err(|bad| Failure::usage(format!("--seed: {bad}")))?.unwrap_or_default();
+    let which = args.k3.map_or(Indices::All, |k3| Indices::Subset { k3, seed: &seed });
+    let text = read(&args.proof)?;
+    let (proof, statement) = match ProofFile::decode(&text) {
+        Ok(decoded) => decoded,
+        Err(bad) => return Ok(verdict(args.json, Some(bad.to_string()))),
+    };
+    let pows = Pows::new(RandomXArg::Light, 1);
+    let randomx = pows.to_verify()?;
+    match post::verify::verify(&proof, &statement, &network.params, which, &*randomx) {
+        Ok(()) => Ok(verdict(args.json, None)),
+        Err(Verdict::Invalid(invalid)) => Ok(verdict(args.json, Some(invalid.to_string()))),
+        Err(Verdict::Unable(fault)) => Err(fault.into()),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let name = path.display();
+    let read = if path == Path::new("-") {
+        std::io::stdin().take(PROOF_BYTES_MAX).read_to_end(&mut text)
+    } else {
+        File::open(path).and_then(|file| file.take(PROOF_BYTES_MAX).read_to_end(&mut text))
+    };
+    read.map_err(|error| anyhow::anyhow!("cannot read the proof {name}: {error}"))
+        .map_err(Failure::CouldNot)?;
+    Ok(text)
+}
+
+fn verdict(as_json: bool, fault: Option<String>) -> ExitCode {
+    let valid = fault.is_none();
+    match (as_json, fault) {
+        (true, fault) => println!("{}", json!({ "valid": valid, "reason": fault })),
+        (false, None) => println!("the proof is valid"),
+        (false, Some(fault)) => println!("the proof is not valid: {fault}"),
+    }
+    if valid { ExitCode::Done } else { ExitCode::No }
+}

@@ -1,0 +1,250 @@
+//! `serve`: finds the node, talks to it, and proves what it asks for, until told to stop.
+//!
+//! The shell around [`Session`]: it carries events in and actions out, and runs the proof on a
+//! thread of its own.
+
+use crate::args::{ProofArgs, ServeArgs};
+use crate::outcome::{ExitCode, Failure, Result};
+use crate::prove::{Job, ProveError, Surroundings, prove};
+use crate::randomx::Pows;
+use crate::session::{Action, Event, Session};
+use crate::settings::{self, Network};
+use crate::stop::{Stop, signalled};
+use link::{Connection, Incoming, LinkError, Outgoing, dial};
+use plot::{DataDir, Lock};
+use post::{NetworkId, Params, Proof, Statement};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use wire::{JobId, PlotInfo, ProveFailure, Refusal, Stage, TEXT_BYTES_MAX};
+
+/// The first wait for a node that is not there; each further one is twice as long, up to the last.
+const REDIAL_FIRST: Duration = Duration::from_millis(200);
+const REDIAL_LAST: Duration = Duration::from_secs(5);
+/// How often progress is reported.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// What the prover brings to every conversation.
+struct Prover {
+    network: Network,
+    directories: Vec<PathBuf>,
+    socket: PathBuf,
+    nonces: u32,
+    threads: NonZeroUsize,
+    pows: Pows,
+}
+
+/// Serves a node.
+pub(crate) fn serve(args: &ServeArgs) -> Result {
+    let threads = settings::threads(&args.work);
+    let prover = Arc::new(Prover {
+        network: settings::network(&args.network, &ProofArgs::default())?,
+        directories: args.data_dir.clone(),
+        socket: args.socket.clone().unwrap_or_else(link::default_socket),
+        nonces: settings::nonces(args.nonces)?,
+        threads,
+        pows: Pows::new(args.randomx, threads.get()),
+    });
+    for plot in prover.plots()? {
+        let PlotInfo { node_id, num_units, labels_per_unit, complete, .. } = plot;
+        let state = if complete { "complete" } else { "not complete: run init" };
+        tracing::info!("holding {num_units} units of {labels_per_unit} labels of {node_id}, {state}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let code = runtime.block_on(async {
+        tokio::select! {
+            stopped = signalled() => stopped.map(|()| ExitCode::Done).map_err(Failure::from),
+            ended = redial(prover) => ended,
+        }
+    });
+    // A proof in progress holds nothing that must be put in order.
+    runtime.shutdown_background();
+    code
+}
+
+/// Dials the node again and again; returns only when it refuses us for good.
+async fn redial(prover: Arc<Prover>) -> Result {
+    let mut wait = REDIAL_FIRST;
+    loop {
+        match dial(&prover.socket).await {
+            Ok(connection) => {
+                wait = REDIAL_FIRST;
+                match converse(&prover, connection).await {
+                    Ok(()) => tracing::info!("the node is gone; waiting for it"),
+                    Err(Parting::Link(error)) => tracing::warn!("lost the node: {error}"),
+                    Err(Parting::Refused(Refusal::Full)) => tracing::warn!("{}", Refusal::Full),
+                    Err(Parting::Refused(refusal)) => return Err(refused(refusal, prover.network.id)),
+                    Err(Parting::Failed(failure)) => return Err(failure),
+                }
+            }
+            Err(LinkError::NoNode { path }) => {
+                if wait == REDIAL_FIRST {
+                    tracing::info!("waiting for a node on {}", path.display());
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(REDIAL_LAST);
+    }
+}
+
+fn refused(refusal: Refusal, ours: NetworkId) -> Failure {
+    let why = match refusal {
+        Refusal::Network(_) => format!("{refusal}, this prover on {ours}: give both the same --network"),
+        _ => refusal.to_string(),
+    };
+    Failure::CouldNot(anyhow::anyhow!("the node refused this prover: {why}"))
+}
+
+/// Why a conversation ended.
+enum Parting {
+    Link(LinkError),
+    Refused(Refusal),
+    Failed(Failure),
+}
+
+/// One conversation, until the node closes it.
+async fn converse(prover: &Arc<Prover>, connection: Connection) -> std::result::Result<(), Parting> {
+    let (mut incoming, mut outgoing) = connection.split();
+    let plots = prover.plots().map_err(Parting::Failed)?;
+    let mut session = Session::new(prover.network.id, plots);
+    let (events, mut from_work) = unbounded_channel();
+    let mut work = Work { prover, events, stop: Stop::default() };
+    let result = loop {
+        match act(&mut session, &mut work, &mut outgoing).await {
+            Ok(()) => {}
+            Err(parting) => break Err(parting),
+        }
+        match next(&mut incoming, &mut from_work).await {
+            Ok(Some(event)) => session.handle(event),
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(Parting::Link(error)),
+        }
+    };
+    work.stop.set();
+    result
+}
+
+/// Whatever comes first: from the node, or from the work.
+async fn next(
+    incoming: &mut Incoming,
+    from_work: &mut UnboundedReceiver<Event>,
+) -> std::result::Result<Option<Event>, LinkError> {
+    tokio::select! {
+        said = incoming.next() => Ok(said?.map(Event::Said)),
+        event = from_work.recv() => Ok(event),
+    }
+}
+
+/// Does what the session wants done.
+async fn act(
+    session: &mut Session,
+    work: &mut Work<'_>,
+    outgoing: &mut Outgoing,
+) -> std::result::Result<(), Parting> {
+    while let Some(action) = session.poll() {
+        match action {
+            Action::Say(message) => outgoing.send(&message).await.map_err(Parting::Link)?,
+            Action::Start { job, plot, statement } => work.start(job, plot, statement),
+            Action::Stop(_) => work.stop.set(),
+            Action::Leave(refusal) => return Err(Parting::Refused(refusal)),
+            Action::Breach(what) => {
+                tracing::warn!("the node does not keep to the protocol: {what}");
+                return Err(Parting::Link(LinkError::CutOff));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The proof of a conversation, on its thread.
+struct Work<'a> {
+    prover: &'a Arc<Prover>,
+    events: UnboundedSender<Event>,
+    stop: Stop,
+}
+
+impl Work<'_> {
+    fn start(&mut self, job: JobId, plot: usize, statement: Statement) {
+        self.stop = Stop::default();
+        let (prover, events, stop) = (Arc::clone(self.prover), self.events.clone(), self.stop.clone());
+        tracing::info!("proving {} units for challenge {}", statement.num_units, statement.challenge);
+        tokio::task::spawn_blocking(move || {
+            let result = prover.prove(job, plot, statement, &stop, &events);
+            match &result {
+                Ok(proof) => tracing::info!("proof found: nonce {}", proof.nonce.0),
+                Err(why) => tracing::warn!("no proof: {why}"),
+            }
+            // Nobody listens when the node has gone: the proof is asked for again.
+            let _ = events.send(Event::Ended { job, result });
+        });
+    }
+}
+
+impl Prover {
+    /// The data sets as they are on disk now.
+    fn plots(&self) -> Result<Vec<PlotInfo>> {
+        self.directories.iter().map(|path| plot_info(&DataDir::open(path)?)).collect()
+    }
+
+    fn prove(
+        &self,
+        job: JobId,
+        plot: usize,
+        statement: Statement,
+        stop: &Stop,
+        events: &UnboundedSender<Event>,
+    ) -> std::result::Result<Proof, ProveFailure> {
+        let path = self.directories.get(plot).ok_or(ProveFailure::NoSuchData)?;
+        let last = Mutex::new((None, Instant::now()));
+        let progress = |stage: Stage, done, total| {
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.0 == Some(stage) && last.1.elapsed() < PROGRESS_EVERY {
+                return;
+            }
+            *last = (Some(stage), Instant::now());
+            let _ = events.send(Event::Progress { job, stage, done, total });
+        };
+        let stop = || stop.is_set();
+        let around = Surroundings { pows: &self.pows, stop: &stop, progress: &progress };
+        self.prove_in(path, statement, &around).map_err(|failure| match failure {
+            Failure::CouldNot(error) => match error.downcast_ref::<ProveError>() {
+                Some(ProveError::Stopped) => ProveFailure::Cancelled,
+                Some(ProveError::NoProof) => ProveFailure::NoProof,
+                _ => ProveFailure::Fault(cut(&error.to_string())),
+            },
+            Failure::Usage(text) => ProveFailure::Fault(cut(&text)),
+        })
+    }
+
+    fn prove_in(&self, path: &std::path::Path, statement: Statement, around: &Surroundings<'_>) -> Result<Proof> {
+        let _lock = Lock::shared(path)?;
+        let directory = DataDir::open(path)?;
+        let scrypt_n = crate::commands::scrypt_n(&directory, &self.network)?;
+        let params = Params { scrypt_n, ..self.network.params.clone() };
+        let job = Job { statement, params, nonces: self.nonces, threads: self.threads };
+        Ok(prove(&job, &directory, around)?)
+    }
+}
+
+fn plot_info(directory: &DataDir) -> Result<PlotInfo> {
+    let metadata = directory.metadata();
+    let complete = directory.survey()?.iter().all(|file| file.complete().is_ok());
+    Ok(PlotInfo {
+        node_id: metadata.node_id,
+        commitment_atx_id: metadata.commitment_atx_id,
+        num_units: metadata.num_units,
+        labels_per_unit: metadata.labels_per_unit,
+        vrf_nonce: metadata.nonce.map(|index| index.0),
+        complete,
+    })
+}
+
+/// A text cut to what the link carries, at a character.
+fn cut(text: &str) -> String {
+    let fits = text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= TEXT_BYTES_MAX);
+    fits.map(|(_, character)| character).collect()
+}
