@@ -6,7 +6,7 @@
 use crate::progress::Progress;
 use plot::{DataDir, FileState, PlotError};
 use post::label::{Candidate, LabelFault, Labeler, Scratch, label_in};
-use post::{Commitment, LabelIndex, LabelRange, LABEL_BYTES, ScryptN, vrf};
+use post::{Commitment, LABEL_BYTES, LabelIndex, LabelRange, ScryptN, vrf};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
@@ -31,7 +31,10 @@ pub(crate) enum InitError {
     )]
     Foreign { index: LabelIndex, n: ScryptN },
     #[error("the {kernel} kernel made a wrong label at {index}: its batch was not written")]
-    Wrong { kernel: &'static str, index: LabelIndex },
+    Wrong {
+        kernel: &'static str,
+        index: LabelIndex,
+    },
 }
 
 /// What an initialization did.
@@ -79,7 +82,11 @@ impl Init<'_> {
         }
         drop(progress);
         let vrf_nonce = self.vrf_nonce(best, total)?;
-        Ok(Summary { made: total - found, found, vrf_nonce })
+        Ok(Summary {
+            made: total - found,
+            found,
+            vrf_nonce,
+        })
     }
 
     fn commitment(&self) -> Commitment {
@@ -141,16 +148,25 @@ impl Init<'_> {
     }
 
     /// One batch: made by the device, checked at one place that it could not foresee.
-    fn make(&mut self, batch: LabelRange, labels: &mut Vec<u8>) -> Result<Option<Candidate>, InitError> {
+    fn make(
+        &mut self,
+        batch: LabelRange,
+        labels: &mut Vec<u8>,
+    ) -> Result<Option<Candidate>, InitError> {
         let count = usize::try_from(batch.end - batch.start).unwrap_or(usize::MAX);
         labels.resize(count.saturating_mul(LABEL_BYTES), 0);
         let candidate = self.labeler.fill(batch.clone(), labels, self.stop)?;
         let at = (self.draw)(batch.end - batch.start);
         let index = LabelIndex(batch.start + at);
         let expected = post::label(&self.commitment(), index, self.n).stored();
-        let made = labels.chunks_exact(LABEL_BYTES).nth(usize::try_from(at).unwrap_or(usize::MAX));
+        let made = labels
+            .chunks_exact(LABEL_BYTES)
+            .nth(usize::try_from(at).unwrap_or(usize::MAX));
         if made != Some(&expected[..]) {
-            return Err(InitError::Wrong { kernel: self.labeler.kernel(), index });
+            return Err(InitError::Wrong {
+                kernel: self.labeler.kernel(),
+                index,
+            });
         }
         Ok(candidate)
     }
@@ -158,8 +174,12 @@ impl Init<'_> {
     /// Writes the best candidate down. Before its labels are: a candidate whose labels are not on
     /// disk yet is found again, one that was forgotten would not be.
     fn note(&mut self, candidate: Option<Candidate>) -> Result<(), InitError> {
-        let Some(candidate) = candidate else { return Ok(()) };
-        Ok(self.directory.update(|metadata| metadata.set_vrf_nonce(candidate))?)
+        let Some(candidate) = candidate else {
+            return Ok(());
+        };
+        Ok(self
+            .directory
+            .update(|metadata| metadata.set_vrf_nonce(candidate))?)
     }
 
     /// The VRF nonce: the smallest label, if it is small enough; else the first one past the data
@@ -173,7 +193,11 @@ impl Init<'_> {
             return Ok(candidate.index);
         }
         tracing::info!("no label is small enough for a VRF nonce: searching past the data");
-        let from = self.directory.metadata().last_position.map_or(total, |last| last.max(total));
+        let from = self
+            .directory
+            .metadata()
+            .last_position
+            .map_or(total, |last| last.max(total));
         let mut batches = Batches::new(from..u64::MAX);
         let mut labels = Vec::new();
         while let Some(batch) = batches.next() {
@@ -182,7 +206,8 @@ impl Init<'_> {
                 self.note(Some(candidate))?;
                 return Ok(candidate.index);
             }
-            self.directory.update(|metadata| metadata.last_position = Some(batch.end))?;
+            self.directory
+                .update(|metadata| metadata.last_position = Some(batch.end))?;
             batches.took(start.elapsed());
         }
         // 2⁶⁴ labels were made: not in the life of this universe.
@@ -206,7 +231,11 @@ struct Batches {
 
 impl Batches {
     fn new(range: LabelRange) -> Self {
-        Self { range, size: BATCH_FIRST, last: 0 }
+        Self {
+            range,
+            size: BATCH_FIRST,
+            last: 0,
+        }
     }
 
     fn next(&mut self) -> Option<LabelRange> {
@@ -220,7 +249,9 @@ impl Batches {
     /// Learns from how long the last batch took; at most a doubling at a time.
     fn took(&mut self, time: Duration) {
         let fitting = self.last as f64 * BATCH.as_secs_f64() / time.as_secs_f64().max(1e-6);
-        self.size = (fitting as u64).clamp(1, self.size.saturating_mul(2)).min(BATCH_MAX);
+        self.size = (fitting as u64)
+            .clamp(1, self.size.saturating_mul(2))
+            .min(BATCH_MAX);
     }
 }
 
@@ -272,24 +303,47 @@ mod tests {
 
     fn new_directory(root: &std::path::Path) -> DataDir {
         let metadata = Metadata::new(NodeId([1; 32]), AtxId([2; 32]), 100, 3, 128 * 16);
-        let sidecar = Sidecar { scrypt_n: ScryptN::new(N).unwrap() };
+        let sidecar = Sidecar {
+            scrypt_n: ScryptN::new(N).unwrap(),
+        };
         DataDir::create(root, metadata, sidecar).unwrap()
     }
 
-    fn init(directory: &mut DataDir, wrong_at: Option<u64>, fills_max: u32) -> Result<Summary, InitError> {
+    fn init(
+        directory: &mut DataDir,
+        wrong_at: Option<u64>,
+        fills_max: u32,
+    ) -> Result<Summary, InitError> {
         let commitment = Commitment::new(&NodeId([1; 32]), &AtxId([2; 32]));
-        let mut labeler = Plain { commitment, wrong_at, fills: 0, fills_max };
+        let mut labeler = Plain {
+            commitment,
+            wrong_at,
+            fills: 0,
+            fills_max,
+        };
         let mut draws = 0_u64;
         let mut draw = |bound: u64| {
             draws += 7;
             draws % bound
         };
         let n = ScryptN::new(N).unwrap();
-        Init { directory, n, labeler: &mut labeler, stop: &|| false, draw: &mut draw }.run()
+        Init {
+            directory,
+            n,
+            labeler: &mut labeler,
+            stop: &|| false,
+            draw: &mut draw,
+        }
+        .run()
     }
 
     fn contents(directory: &DataDir) -> Vec<Vec<u8>> {
-        directory.survey().unwrap().iter().map(|file| fs::read(&file.path).unwrap()).collect()
+        directory
+            .survey()
+            .unwrap()
+            .iter()
+            .map(|file| fs::read(&file.path).unwrap())
+            .collect()
     }
 
     fn undisturbed() -> (Vec<Vec<u8>>, LabelIndex) {
@@ -316,7 +370,10 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             let mut directory = new_directory(root.path());
             let stopped = init(&mut directory, None, fills_max);
-            assert!(matches!(stopped, Err(InitError::Label(LabelFault::Stopped))));
+            assert!(matches!(
+                stopped,
+                Err(InitError::Label(LabelFault::Stopped))
+            ));
             let mut directory = DataDir::open(root.path()).unwrap();
             let summary = init(&mut directory, None, 99).unwrap();
             assert!(summary.found > 0 && summary.made > 0);
@@ -342,7 +399,13 @@ mod tests {
         let mut directory = new_directory(root.path());
         directory.append(0, &[9; 32]).unwrap();
         let refused = init(&mut directory, None, 99);
-        assert!(matches!(refused, Err(InitError::Foreign { index: LabelIndex(0), .. })));
+        assert!(matches!(
+            refused,
+            Err(InitError::Foreign {
+                index: LabelIndex(0),
+                ..
+            })
+        ));
         assert_eq!(fs::read(directory.file(0).unwrap().path).unwrap(), [9; 32]);
         assert_eq!(directory.metadata().nonce, None);
     }
@@ -354,7 +417,10 @@ mod tests {
         let path = directory.file(1).unwrap().path;
         fs::write(&path, [0; 129 * 16]).unwrap();
         let refused = init(&mut directory, None, 99);
-        assert!(matches!(refused, Err(InitError::Plot(PlotError::Oversized { .. }))));
+        assert!(matches!(
+            refused,
+            Err(InitError::Plot(PlotError::Oversized { .. }))
+        ));
         assert_eq!(directory.file(0).unwrap().found, None);
     }
 
@@ -364,7 +430,13 @@ mod tests {
         let mut directory = new_directory(root.path());
         // The first draw is 7 of a batch of 64.
         let refused = init(&mut directory, Some(7), 99);
-        assert!(matches!(refused, Err(InitError::Wrong { index: LabelIndex(7), .. })));
+        assert!(matches!(
+            refused,
+            Err(InitError::Wrong {
+                index: LabelIndex(7),
+                ..
+            })
+        ));
         assert_eq!(directory.file(0).unwrap().found, None);
     }
 

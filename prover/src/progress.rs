@@ -26,9 +26,22 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// A task of `total` units, of which `before` were done by an earlier run.
-    pub(crate) fn new(what: impl Into<String>, unit: &'static str, before: u64, total: u64) -> Self {
+    pub(crate) fn new(
+        what: impl Into<String>,
+        unit: &'static str,
+        before: u64,
+        total: u64,
+    ) -> Self {
         let (start, terminal) = (Instant::now(), std::io::stderr().is_terminal());
-        Self { what: what.into(), unit, total, before, start, next: start + QUIET, terminal }
+        Self {
+            what: what.into(),
+            unit,
+            total,
+            before,
+            start,
+            next: start + QUIET,
+            terminal,
+        }
     }
 
     /// Says how far it is, if it is time to.
@@ -37,8 +50,20 @@ impl Progress {
         if now < self.next {
             return;
         }
-        self.next = now + if self.terminal { TERMINAL_EVERY } else { LOG_EVERY };
-        let line = line(&self.what, self.unit, done, self.before, self.total, now - self.start);
+        self.next = now
+            + if self.terminal {
+                TERMINAL_EVERY
+            } else {
+                LOG_EVERY
+            };
+        let line = line(
+            &self.what,
+            self.unit,
+            done,
+            self.before,
+            self.total,
+            now - self.start,
+        );
         let mut stderr = std::io::stderr();
         let written = if self.terminal {
             write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush())
@@ -62,8 +87,15 @@ fn line(what: &str, unit: &str, done: u64, before: u64, total: u64, elapsed: Dur
     let percent = done as f64 / total.max(1) as f64 * 100.0;
     let rate = done.saturating_sub(before) as f64 / elapsed.as_secs_f64().max(1e-3);
     let left = total.saturating_sub(done) as f64 / rate;
-    let left = if left.is_finite() { human_time(left) } else { "?".to_owned() };
-    format!("{what}: {percent:.1} % ({done} of {total} {unit}), {} {unit}/s, {left} left", human(rate))
+    let left = if left.is_finite() {
+        human_time(left)
+    } else {
+        "?".to_owned()
+    };
+    format!(
+        "{what}: {percent:.1} % ({done} of {total} {unit}), {} {unit}/s, {left} left",
+        human(rate)
+    )
 }
 
 /// Three digits that matter, and a thousands prefix.
@@ -71,7 +103,13 @@ pub(crate) fn human(value: f64) -> String {
     let scaled = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
     let scaled = scaled.into_iter().find(|(size, _)| value >= *size);
     let (value, prefix) = scaled.map_or((value, ""), |(size, prefix)| (value / size, prefix));
-    let decimals = if value >= 100.0 { 0 } else if value >= 10.0 { 1 } else { 2 };
+    let decimals = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
     format!("{value:.decimals$} {prefix}").trim_end().to_owned()
 }
 
@@ -94,7 +132,14 @@ mod tests {
 
     #[test]
     fn the_line_tells_share_rate_and_time_left() {
-        let line = line("initializing", "labels", 3000, 1000, 11_000, Duration::from_secs(2));
+        let line = line(
+            "initializing",
+            "labels",
+            3000,
+            1000,
+            11_000,
+            Duration::from_secs(2),
+        );
         let expected = "initializing: 27.3 % (3000 of 11000 labels), 1.00 k labels/s, 8 s left";
         assert_eq!(line, expected);
     }
@@ -106,7 +151,12 @@ mod tests {
 
     #[test]
     fn times_read_well() {
-        for (seconds, text) in [(5.4, "5 s"), (65.0, "1 min 5 s"), (7260.0, "2 h 1 min"), (180_000.0, "2 d 2 h")] {
+        for (seconds, text) in [
+            (5.4, "5 s"),
+            (65.0, "1 min 5 s"),
+            (7260.0, "2 h 1 min"),
+            (180_000.0, "2 d 2 h"),
+        ] {
             assert_eq!(human_time(seconds), text);
         }
     }

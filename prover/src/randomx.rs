@@ -3,8 +3,8 @@
 use crate::args::RandomXArg;
 use post::k2pow::Difficulty;
 use pow::{Mode, PowFault, RandomX};
-use std::sync::Mutex;
 use std::sync::Arc;
+use std::sync::Mutex;
 
 /// Light hashes that filling the dataset costs: 34 million items, of which a hash uses 16,384.
 const FAST_COSTS_HASHES: f64 = 2080.0;
@@ -21,12 +21,23 @@ pub(crate) struct Pows {
 
 impl Pows {
     pub(crate) fn new(choice: RandomXArg, threads: usize) -> Self {
-        Self { choice, threads, made: Mutex::new(None) }
+        Self {
+            choice,
+            threads,
+            made: Mutex::new(None),
+        }
     }
 
     /// RandomX for solving `groups` puzzles of this (scaled) difficulty.
-    pub(crate) fn to_solve(&self, difficulty: &Difficulty, groups: u32) -> Result<Arc<RandomX>, PowFault> {
-        self.get(mode(self.choice, expected_hashes(difficulty) * f64::from(groups)))
+    pub(crate) fn to_solve(
+        &self,
+        difficulty: &Difficulty,
+        groups: u32,
+    ) -> Result<Arc<RandomX>, PowFault> {
+        self.get(mode(
+            self.choice,
+            expected_hashes(difficulty) * f64::from(groups),
+        ))
     }
 
     /// RandomX in whichever mode there is, light if there is none.
@@ -36,7 +47,10 @@ impl Pows {
 
     /// One that is there already is used, unless a fast one is wanted and it is light.
     fn get(&self, wanted: Mode) -> Result<Arc<RandomX>, PowFault> {
-        let mut made = self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut made = self
+            .made
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(randomx) = made.as_ref()
             && (randomx.mode() == Mode::Fast || wanted == Mode::Light)
         {
@@ -45,7 +59,9 @@ impl Pows {
         let randomx = match RandomX::new(wanted, self.threads) {
             // A machine without the memory still proves, only slower.
             Err(PowFault::Dataset) if self.choice == RandomXArg::Auto => {
-                tracing::warn!("not enough memory for RandomX's fast mode (2.3 GiB): using light mode");
+                tracing::warn!(
+                    "not enough memory for RandomX's fast mode (2.3 GiB): using light mode"
+                );
                 RandomX::new(Mode::Light, self.threads)?
             }
             other => other?,
@@ -59,7 +75,10 @@ impl Pows {
 
 /// Hashes that a solution takes on average: `2²⁵⁶ / difficulty`.
 fn expected_hashes(difficulty: &Difficulty) -> f64 {
-    let value = difficulty.0.iter().fold(0.0, |value, byte| value * 256.0 + f64::from(*byte));
+    let value = difficulty
+        .0
+        .iter()
+        .fold(0.0, |value, byte| value * 256.0 + f64::from(*byte));
     2_f64.powi(256) / value
 }
 

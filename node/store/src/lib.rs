@@ -1,1 +1,224 @@
-//! The memory of a node: typed records in RocksDB.
+//! MEMORY of the node: typed records in RocksDB, the only crate that imports it.
+//!
+//! Keys and values are typed, batches are the only way to write more than one thing, and the
+//! format has a version. The identity key is *not* here: a lost database costs a node its memory,
+//! never its space.
+
+use chain::{Malformed, ProofRecord, decode, encode};
+use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, IteratorMode, Options, WriteOptions};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// The version of the format: 1, proofs by number.
+const FORMAT: u64 = 1;
+const FORMAT_KEY: &[u8] = b"format";
+/// Facts about the database itself.
+const META: &str = "meta";
+/// Proof records, by number (u64 BE), oldest first.
+const PROOFS: &str = "proofs";
+/// Most bytes of a record: a proof of 1,024 indices takes a sixth of it.
+const RECORD_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of RocksDB's own logs.
+const LOG_BYTES_MAX: usize = 1 << 20;
+
+/// Why the memory could not be read or written.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// There is no database.
+    #[error("there is no database in {}: no node has run there yet", path.display())]
+    None {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// RocksDB refused: the disk, a lock, or damage. Its own words say which.
+    #[error("the database in {}: {source}", path.display())]
+    Database {
+        /// Where it is.
+        path: PathBuf,
+        /// RocksDB's words.
+        source: rocksdb::Error,
+    },
+    /// Made by a newer version.
+    #[error(
+        "the database in {} has format {found}, this version knows {FORMAT}: update postmesh",
+        path.display()
+    )]
+    Format {
+        /// Where it is.
+        path: PathBuf,
+        /// The format found.
+        found: u64,
+    },
+    /// A record does not decode.
+    #[error(
+        "record {key} of {table} in {} is damaged: restore the database or remove it (the \
+         identity key lies elsewhere and is safe)",
+        path.display()
+    )]
+    Damaged {
+        /// Where it is.
+        path: PathBuf,
+        /// Which table.
+        table: &'static str,
+        /// Which record.
+        key: u64,
+        /// Why.
+        source: Malformed,
+    },
+}
+
+/// A node's memory.
+#[derive(Debug)]
+pub struct Store {
+    db: DB,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the database in a directory, and makes it if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a second process that has it open is among the reasons.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut options = options();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        let tables = [META, PROOFS].map(|name| ColumnFamilyDescriptor::new(name, self::options()));
+        let db = DB::open_cf_descriptors(&options, path, tables);
+        let store = Self::of(db, path)?;
+        store.settle_format()?;
+        Ok(store)
+    }
+
+    /// Opens the database to look at it, also while a node runs.
+    ///
+    /// # Errors
+    /// [`StoreError::None`] among others.
+    pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        // Asked to read what is not there, RocksDB would make the directory.
+        if !path.join("CURRENT").exists() {
+            return Err(StoreError::None {
+                path: path.to_path_buf(),
+            });
+        }
+        let db = DB::open_cf_for_read_only(&options(), path, [META, PROOFS], false);
+        let store = Self::of(db, path)?;
+        store.check_format()?;
+        Ok(store)
+    }
+
+    fn of(db: Result<DB, rocksdb::Error>, path: &Path) -> Result<Self, StoreError> {
+        let path = path.to_path_buf();
+        match db {
+            Ok(db) => Ok(Self { db, path }),
+            Err(source) => Err(StoreError::Database { path, source }),
+        }
+    }
+
+    /// Remembers a proof, durably, and returns its number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn add_proof(&self, record: &ProofRecord) -> Result<u64, StoreError> {
+        let last = self
+            .db
+            .iterator_cf(self.table(PROOFS), IteratorMode::End)
+            .next();
+        let last = last.transpose().map_err(|source| self.failed(source))?;
+        let number = last.map_or(0, |(key, _)| number_of(&key).saturating_add(1));
+        let bytes = encode(record).map_err(|source| self.damaged(number, source))?;
+        self.put(PROOFS, &number.to_be_bytes(), &bytes)?;
+        Ok(number)
+    }
+
+    /// The latest proofs, newest first, at most `count` of them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn latest_proofs(&self, count: usize) -> Result<Vec<(u64, ProofRecord)>, StoreError> {
+        let newest_first = self.db.iterator_cf(self.table(PROOFS), IteratorMode::End);
+        let records = newest_first.take(count).map(|entry| {
+            let (key, bytes) = entry.map_err(|source| self.failed(source))?;
+            let number = number_of(&key);
+            if bytes.len() > RECORD_BYTES_MAX {
+                return Err(self.damaged(number, Malformed));
+            }
+            let record = decode(&bytes).map_err(|source| self.damaged(number, source))?;
+            Ok((number, record))
+        });
+        records.collect()
+    }
+
+    /// A new database gets our format; one that has another is left alone.
+    fn settle_format(&self) -> Result<(), StoreError> {
+        let found = self.db.get_cf(self.table(META), FORMAT_KEY);
+        match found.map_err(|source| self.failed(source))? {
+            None => self.put(META, FORMAT_KEY, &FORMAT.to_be_bytes()),
+            Some(_) => self.check_format(),
+        }
+    }
+
+    fn check_format(&self) -> Result<(), StoreError> {
+        let found = self.db.get_cf(self.table(META), FORMAT_KEY);
+        let found = found
+            .map_err(|source| self.failed(source))?
+            .map_or(0, |key| number_of(&key));
+        if found == FORMAT {
+            Ok(())
+        } else {
+            Err(StoreError::Format {
+                path: self.path.clone(),
+                found,
+            })
+        }
+    }
+
+    fn put(&self, table: &'static str, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let mut durably = WriteOptions::default();
+        durably.set_sync(true);
+        let put = self.db.put_cf_opt(self.table(table), key, value, &durably);
+        put.map_err(|source| self.failed(source))
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "every table is opened, or opening fails"
+    )]
+    fn table(&self, name: &'static str) -> &ColumnFamily {
+        self.db
+            .cf_handle(name)
+            .expect("a table that was opened with the database")
+    }
+
+    fn failed(&self, source: rocksdb::Error) -> StoreError {
+        StoreError::Database {
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    fn damaged(&self, key: u64, source: Malformed) -> StoreError {
+        StoreError::Damaged {
+            path: self.path.clone(),
+            table: PROOFS,
+            key,
+            source,
+        }
+    }
+}
+
+fn options() -> Options {
+    let mut options = Options::default();
+    options.set_compression_type(rocksdb::DBCompressionType::Lz4);
+    options.set_max_log_file_size(LOG_BYTES_MAX);
+    options.set_keep_log_file_num(2);
+    options
+}
+
+/// A key of eight bytes as the number it is; what is no such key sorts first.
+fn number_of(key: &[u8]) -> u64 {
+    key.try_into().map_or(0, u64::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests;

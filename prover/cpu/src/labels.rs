@@ -1,6 +1,14 @@
 //! Labels by all threads: [`Labels`] cuts a range into tiles, and a kernel makes each tile.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod lockstep;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod scratch;
 #[cfg(test)]
 mod tests;
 
@@ -116,6 +124,9 @@ pub fn label_kernels() -> &'static [&'static str] {
     &NAMES
 }
 
+/// What the caller is asked again and again: whether to stop.
+type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// A way to make labels.
 #[derive(Debug)]
 struct Kernel {
@@ -136,17 +147,23 @@ trait Maker: Send + core::fmt::Debug {
         commitment: &Commitment,
         first: LabelIndex,
         labels: &mut [FullLabel],
-        stop: &(dyn Fn() -> bool + Sync),
+        stop: Stop<'_>,
     ) -> Result<(), LabelFault>;
 }
 
 /// Best first.
-static ALL: [&Kernel; 1] = [&portable::KERNEL];
+static ALL: &[&Kernel] = &[
+    #[cfg(target_arch = "x86_64")]
+    &avx512::KERNEL,
+    #[cfg(target_arch = "x86_64")]
+    &avx2::KERNEL,
+    &portable::KERNEL,
+];
 
 /// Those of [`ALL`] that this CPU runs, and runs right.
 static KERNELS: LazyLock<Vec<&Kernel>> = LazyLock::new(|| {
     let fit = |kernel: &&Kernel| (kernel.runs_here)() && is_right(kernel);
-    ALL.into_iter().filter(fit).collect()
+    ALL.iter().copied().filter(fit).collect()
 });
 
 /// Whether a kernel makes the labels that `post` defines, as far as one tile tells.
@@ -180,7 +197,7 @@ impl Tile<'_> {
         n: ScryptN,
         maker: &mut Option<Box<dyn Maker>>,
         out: &mut [u8],
-        stop: &(dyn Fn() -> bool + Sync),
+        stop: Stop<'_>,
     ) -> Result<Option<Candidate>, LabelFault> {
         if stop() {
             return Err(LabelFault::Stopped);

@@ -150,15 +150,26 @@ const MAINNET_POW: u64 = 0x000d_fb23_b097_9b4b;
 /// The networks that postmesh ships.
 #[must_use]
 pub fn presets() -> [Preset; 3] {
-    let preset = |name, id, labels_per_unit, units_min, units_max, pow: u64| {
+    let preset = |name, id: &str, labels_per_unit, units_min, units_max, pow: u64| {
         let mut pow_difficulty = Difficulty([0; 32]);
         for (byte, value) in pow_difficulty.0.iter_mut().zip(pow.to_be_bytes()) {
             *byte = value;
         }
         let (scrypt_n, k1, k2) = (ScryptN(8192), 26, 37);
-        let params =
-            Params { labels_per_unit, units_min, units_max, scrypt_n, k1, k2, pow_difficulty };
-        Preset { name, id: NetworkId(id), params }
+        let params = Params {
+            labels_per_unit,
+            units_min,
+            units_max,
+            scrypt_n,
+            k1,
+            k2,
+            pow_difficulty,
+        };
+        Preset {
+            name,
+            id: id.parse().unwrap_or(NetworkId([0; 32])),
+            params,
+        }
     };
     [
         preset("mainnet", MAINNET_ID, 1 << 32, 4, u32::MAX, MAINNET_POW),
@@ -168,9 +179,10 @@ pub fn presets() -> [Preset; 3] {
     ]
 }
 
-const MAINNET_ID: [u8; 32] = [0; 32];
-const DEVNET_ID: [u8; 32] = [0; 32];
-const STANDALONE_ID: [u8; 32] = [0; 32];
+/// The ids, which `chain` computes from all of a network's parameters and holds against these.
+const MAINNET_ID: &str = "16398349dbbbb9e1bb00d686d049c9367abf58b961c17ede1552dc2439f73526";
+const DEVNET_ID: &str = "7092b1326ba46d1b682475584736c60e8cbf3319a5ea4f43ab2fb7b4f913b8a4";
+const STANDALONE_ID: &str = "613a3934fa5f9b2f4e5f536cd3ab168cb6560e43249ebc6715e2953cb7acdda9";
 
 /// Parameters as a file spells them.
 #[derive(Serialize, Deserialize)]

@@ -80,7 +80,9 @@ impl Decoder {
         if bytes > FRAME_BYTES_MAX {
             return Err(BadFrame::TooLong { bytes });
         }
-        let Some(body) = rest.get(..bytes) else { return Ok(None) };
+        let Some(body) = rest.get(..bytes) else {
+            return Ok(None);
+        };
         let message = decode(body)?;
         self.bytes.drain(..bytes.saturating_add(LENGTH_BYTES));
         Ok(Some(message))
@@ -94,7 +96,11 @@ fn decode<M: Checked>(body: &[u8]) -> Result<M, BadFrame> {
     if !rest.is_empty() || again != body {
         return Err(BadFrame::Malformed);
     }
-    if message.within_bounds() { Ok(message) } else { Err(BadFrame::OutOfBounds) }
+    if message.within_bounds() {
+        Ok(message)
+    } else {
+        Err(BadFrame::OutOfBounds)
+    }
 }
 
 #[cfg(test)]
@@ -126,7 +132,11 @@ mod tests {
             complete: true,
         };
         let job = JobId(300);
-        let proof = Proof { nonce: Nonce(17), indices: vec![1, 2, 3], pow: 4 };
+        let proof = Proof {
+            nonce: Nonce(17),
+            indices: vec![1, 2, 3],
+            pow: 4,
+        };
         vec![
             ToNode::Hello {
                 versions: SpokenVersions::OURS,
@@ -134,9 +144,17 @@ mod tests {
                 software: "postmesh-prover 0.1.0".into(),
             },
             ToNode::Info(vec![plot]),
-            ToNode::Progress { job, stage: Stage::Scan, done: 1, total: 1 << 40 },
+            ToNode::Progress {
+                job,
+                stage: Stage::Scan,
+                done: 1,
+                total: 1 << 40,
+            },
             ToNode::Proved { job, proof },
-            ToNode::Failed { job, why: ProveFailure::NoProof },
+            ToNode::Failed {
+                job,
+                why: ProveFailure::NoProof,
+            },
         ]
     }
 
@@ -145,7 +163,10 @@ mod tests {
             ToProver::Welcome(Version::V1),
             ToProver::Refused(Refusal::Network(NetworkId([1; 32]))),
             ToProver::Info,
-            ToProver::Prove { job: JobId(1), statement: statement(1) },
+            ToProver::Prove {
+                job: JobId(1),
+                statement: statement(1),
+            },
             ToProver::Cancel(JobId(1)),
         ]
     }
@@ -166,7 +187,10 @@ mod tests {
     fn every_message_round_trips_however_the_bytes_are_cut() {
         let frames: Vec<u8> = to_node().iter().flat_map(|m| encode(m).unwrap()).collect();
         assert_eq!(decode_slowly::<ToNode>(&frames).unwrap(), to_node());
-        let frames: Vec<u8> = to_prover().iter().flat_map(|m| encode(m).unwrap()).collect();
+        let frames: Vec<u8> = to_prover()
+            .iter()
+            .flat_map(|m| encode(m).unwrap())
+            .collect();
         assert_eq!(decode_slowly::<ToProver>(&frames).unwrap(), to_prover());
     }
 
@@ -174,9 +198,15 @@ mod tests {
     #[test]
     fn the_bytes_of_version_one() {
         let frames: Vec<u8> = to_node().iter().flat_map(|m| encode(m).unwrap()).collect();
-        let more: Vec<u8> = to_prover().iter().flat_map(|m| encode(m).unwrap()).collect();
+        let more: Vec<u8> = to_prover()
+            .iter()
+            .flat_map(|m| encode(m).unwrap())
+            .collect();
         let digest = blake3::hash(&[frames, more].concat());
-        assert_eq!(digest.to_hex().as_str(), "034eb2a19d7c884264c48e0c62c30175ee5c1a50c7d2cf13675a2a36f4703459");
+        assert_eq!(
+            digest.to_hex().as_str(),
+            "034eb2a19d7c884264c48e0c62c30175ee5c1a50c7d2cf13675a2a36f4703459"
+        );
     }
 
     #[test]
@@ -188,10 +218,22 @@ mod tests {
             decoder.next::<ToProver>()
         };
         assert_eq!(refused(&[4, 1]), Ok(Some(ToProver::Cancel(JobId(1)))));
-        assert_eq!(refused(&[4, 0x81, 0]), Err(BadFrame::Malformed), "a varint that is too long");
-        assert_eq!(refused(&[4, 1, 0]), Err(BadFrame::Malformed), "a byte too many");
+        assert_eq!(
+            refused(&[4, 0x81, 0]),
+            Err(BadFrame::Malformed),
+            "a varint that is too long"
+        );
+        assert_eq!(
+            refused(&[4, 1, 0]),
+            Err(BadFrame::Malformed),
+            "a byte too many"
+        );
         assert_eq!(refused(&[4]), Err(BadFrame::Malformed), "a byte too few");
-        assert_eq!(refused(&[99]), Err(BadFrame::Malformed), "an unknown message");
+        assert_eq!(
+            refused(&[99]),
+            Err(BadFrame::Malformed),
+            "an unknown message"
+        );
         assert_eq!(refused(&[]), Err(BadFrame::Malformed), "nothing");
     }
 

@@ -4,7 +4,11 @@
 //! and report. `docs/link.md` is the specification for people.
 #![no_std]
 #![forbid(unsafe_code)]
-#![warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc, clippy::alloc_instead_of_core)]
+#![warn(
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    clippy::alloc_instead_of_core
+)]
 #![cfg_attr(
     not(test),
     deny(
@@ -26,6 +30,6 @@ mod message;
 
 pub use frame::{BadFrame, Decoder, FRAME_BYTES_MAX, encode};
 pub use message::{
-    Checked, JobId, PlotInfo, ProveFailure, Refusal, SpokenVersions, Stage, TEXT_BYTES_MAX,
-    ToNode, ToProver, Version,
+    Checked, JobId, PlotInfo, ProveFailure, Refusal, SpokenVersions, Stage, TEXT_BYTES_MAX, ToNode,
+    ToProver, Version,
 };

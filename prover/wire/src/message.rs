@@ -31,7 +31,10 @@ pub struct SpokenVersions {
 
 impl SpokenVersions {
     /// What this build speaks.
-    pub const OURS: Self = Self { oldest: Version::V1, newest: Version::LATEST };
+    pub const OURS: Self = Self {
+        oldest: Version::V1,
+        newest: Version::LATEST,
+    };
 
     /// The newest version that both sides speak.
     #[must_use]
@@ -201,7 +204,10 @@ impl Checked for ToNode {
             Self::Proved { proof, .. } => {
                 proof.indices.len() <= (Params::K2_MAX as usize).saturating_mul(8)
             }
-            Self::Failed { why: ProveFailure::Fault(text), .. } => text.len() <= TEXT_BYTES_MAX,
+            Self::Failed {
+                why: ProveFailure::Fault(text),
+                ..
+            } => text.len() <= TEXT_BYTES_MAX,
             Self::Progress { .. } | Self::Failed { .. } => true,
         }
     }

@@ -1,6 +1,6 @@
 //! The plain kernel: the definition itself, label after label, on any CPU.
 
-use super::{Kernel, Maker};
+use super::{Kernel, Maker, Stop};
 use post::label::{LabelFault, Scratch, label_in};
 use post::{Commitment, FullLabel, LabelIndex};
 
@@ -20,7 +20,7 @@ impl Maker for Portable {
         commitment: &Commitment,
         first: LabelIndex,
         labels: &mut [FullLabel],
-        _: &(dyn Fn() -> bool + Sync),
+        _: Stop<'_>,
     ) -> Result<(), LabelFault> {
         for (label, index) in labels.iter_mut().zip(first.0..) {
             *label = label_in(&mut self.0, commitment, LabelIndex(index));

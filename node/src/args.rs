@@ -1,0 +1,146 @@
+//! What was typed.
+
+use crate::outcome::ExitCode;
+use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Exit codes, for the end of every help page.
+const EXIT_CODES: &str = "\
+Exit codes: 0 done · 1 the answer is no (the proof is not valid, there is none) · 2 wrong usage · \
+3 could not (disk, socket, memory)";
+
+/// Asks provers for proofs of space-time, judges them and remembers.
+#[derive(Debug, Parser)]
+#[command(name = "postmesh-node", version, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the node: wait for provers, ask for proofs, judge and record them
+    Run(RunArgs),
+    /// Show the proofs that were judged, newest first
+    History(HistoryArgs),
+    /// The key that owns your space: make it, show it, save it, bring it
+    Identity {
+        #[command(subcommand)]
+        command: IdentityCommand,
+    },
+    /// Networks and their parameters
+    Network {
+        #[command(subcommand)]
+        command: NetworkCommand,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IdentityCommand {
+    /// Make a new identity
+    Create(HomeArgs),
+    /// Print the public key: the node id
+    Show(HomeArgs),
+    /// Copy the secret key to a file, to keep it safe
+    Export(KeyFileArgs),
+    /// Take the secret key from a file (also Spacemesh's identity.key)
+    Import(KeyFileArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NetworkCommand {
+    /// Print a network file
+    Show {
+        /// mainnet, devnet, standalone, or a network file
+        network: String,
+    },
+}
+
+impl Args {
+    /// Whether the answer is wanted for machines.
+    pub(crate) fn json(&self) -> bool {
+        match &self.command {
+            Command::Run(args) => args.json,
+            Command::History(args) => args.json,
+            _ => false,
+        }
+    }
+}
+
+/// Where the node keeps its key and its memory.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct HomeArgs {
+    /// The node's directory [default: postmesh in the user's data directory]
+    #[arg(long, value_name = "DIR", env = "POSTMESH_HOME")]
+    pub(crate) home: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct KeyFileArgs {
+    /// The key file
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
+    "Example:\n  postmesh-node identity create\n  postmesh-node run --network devnet\n\n",
+    "Provers of this user find the node by themselves: postmesh-prover serve --data-dir DIR\n\n",
+    "Exit codes: 0 stopped on request, or with --once: the proof is valid · 1 with --once: it is \
+     not, or there is none · 2 wrong usage · 3 could not"
+))]
+pub(crate) struct RunArgs {
+    /// mainnet, devnet, standalone, or a network file
+    #[arg(long, value_name = "NAME|FILE", default_value = "mainnet")]
+    pub(crate) network: String,
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
+    /// Where to listen for provers [default: the well-known socket of this user]
+    #[arg(long, value_name = "PATH", env = "POSTMESH_SOCKET")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Seconds from one request for a proof to the next
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) every: u64,
+    /// Ask for one proof, judge it and end
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Logs and verdicts as JSON lines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct HistoryArgs {
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) count: usize,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Prints a completion script.
+pub(crate) fn completions(shell: Shell) -> ExitCode {
+    let mut command = Args::command();
+    clap_complete::generate(shell, &mut command, "postmesh-node", &mut std::io::stdout());
+    ExitCode::Done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+}

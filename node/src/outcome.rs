@@ -1,0 +1,66 @@
+//! How the process ends: exit codes, and errors in words that help.
+
+use tracing_subscriber::EnvFilter;
+
+/// The documented exit codes: those of the prover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitCode {
+    /// It is done, or the answer is yes.
+    Done = 0,
+    /// The answer is no: the proof is not valid, or there is none.
+    No = 1,
+    /// It was asked wrongly.
+    Usage = 2,
+    /// It could not: disk, socket, memory.
+    CouldNot = 3,
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// A request that makes no sense, or contradicts what is there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongUsage(pub(crate) String);
+
+pub(crate) type Result<T = ExitCode> = anyhow::Result<T>;
+
+/// Prints a failure and chooses the code.
+pub(crate) fn report(result: Result) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
+        eprintln!("error: {}", causes.join(": "));
+        if error.is::<WrongUsage>() {
+            ExitCode::Usage
+        } else {
+            ExitCode::CouldNot
+        }
+    })
+}
+
+/// Help and version are answers; everything else that clap says is about wrong usage.
+pub(crate) fn of_clap(error: &clap::Error) -> ExitCode {
+    let printed = error.print().is_ok();
+    if error.use_stderr() || !printed {
+        ExitCode::Usage
+    } else {
+        ExitCode::Done
+    }
+}
+
+/// Sends logs to stderr: sentences, or JSON lines with `--json`. `POSTMESH_LOG` filters them.
+pub(crate) fn logs(json: bool) {
+    let filter = EnvFilter::try_from_env("POSTMESH_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // A second call in one process (tests) keeps the first one's choice.
+    let _ = if json {
+        builder.json().try_init()
+    } else {
+        builder.with_target(false).try_init()
+    };
+}

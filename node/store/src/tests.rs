@@ -1,0 +1,89 @@
+//! The store against a real RocksDB in a temporary directory.
+
+use super::*;
+use chain::Verdict;
+use post::{AtxId, Challenge, NodeId, Nonce, Proof, Statement};
+use std::fs;
+
+fn record(challenge: u8) -> ProofRecord {
+    ProofRecord {
+        asked_at: 1,
+        judged_at: 2,
+        software: "postmesh-prover".into(),
+        statement: Statement {
+            node_id: NodeId([1; 32]),
+            commitment_atx_id: AtxId([2; 32]),
+            challenge: Challenge([challenge; 32]),
+            num_units: 4,
+            labels_per_unit: 1024,
+        },
+        proof: Proof {
+            nonce: Nonce(17),
+            indices: vec![1, 2, 3],
+            pow: 9,
+        },
+        verdict: Verdict::Invalid("no".into()),
+    }
+}
+
+#[test]
+fn proofs_are_remembered_in_order_over_restarts() {
+    let root = tempfile::tempdir().unwrap();
+    for challenge in 0..3 {
+        let store = Store::open(root.path()).unwrap();
+        assert_eq!(
+            store.add_proof(&record(challenge)).unwrap(),
+            u64::from(challenge)
+        );
+    }
+    let store = Store::open(root.path()).unwrap();
+    let latest = store.latest_proofs(2).unwrap();
+    assert_eq!(latest, [(2, record(2)), (1, record(1))]);
+}
+
+#[test]
+fn it_can_be_read_while_a_node_runs_and_written_by_one_only() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path()).unwrap();
+    store.add_proof(&record(7)).unwrap();
+    let reader = Store::open_to_read(root.path()).unwrap();
+    assert_eq!(reader.latest_proofs(9).unwrap(), [(0, record(7))]);
+    assert!(matches!(
+        Store::open(root.path()),
+        Err(StoreError::Database { .. })
+    ));
+}
+
+#[test]
+fn another_format_is_left_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path()).unwrap();
+    store.put(META, FORMAT_KEY, &9_u64.to_be_bytes()).unwrap();
+    drop(store);
+    assert!(matches!(
+        Store::open(root.path()),
+        Err(StoreError::Format { found: 9, .. })
+    ));
+    assert!(matches!(
+        Store::open_to_read(root.path()),
+        Err(StoreError::Format { found: 9, .. })
+    ));
+}
+
+#[test]
+fn a_damaged_record_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::open(root.path()).unwrap();
+    store.add_proof(&record(1)).unwrap();
+    store.put(PROOFS, &5_u64.to_be_bytes(), b"junk").unwrap();
+    let found = store.latest_proofs(9);
+    assert!(matches!(found, Err(StoreError::Damaged { key: 5, .. })));
+}
+
+#[test]
+fn no_database_is_an_error_when_only_reading() {
+    let root = tempfile::tempdir().unwrap();
+    let none = Store::open_to_read(&root.path().join("none"));
+    assert!(matches!(none, Err(StoreError::None { .. })));
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+}
