@@ -50,8 +50,40 @@ help: ## List the commands
 build: setup rocksdb ## Build everything (the default)
 	$(CARGO) build --release --workspace --locked
 
-run: setup rocksdb ## Build the prover and the node
+# What `make run` shows: 4 units of 4,096 labels on the network for one machine.
+RUN_NETWORK := standalone
+RUN_UNITS := 4
+RUN_LABELS := 4096
+NODE = '$(CARGO_TARGET_DIR)/release/postmesh-node'
+PROVER = '$(CARGO_TARGET_DIR)/release/postmesh-prover'
+# A socket of its own beside the data, so that it meets no node of yours. Where the path would be
+# too long for a socket, one in the temporary directory.
+RUN_SOCKET = $(if $(shell printf '%.90s' '$(abspath $(RUN_DIR))' | grep -x '$(abspath $(RUN_DIR))'),\
+	$(abspath $(RUN_DIR))/link/node.sock,$(or $(TMPDIR),/tmp)/postmesh-run-$(shell id -u)/node.sock)
+
+run: setup rocksdb $(RUN_DIR)/.postmesh-run ## Fill a little space, prove it, verify it; ONCE=1 ends
 	$(CARGO) build --release --locked -p prover -p node
+	@set -euo pipefail; umask 077; \
+	export POSTMESH_HOME='$(abspath $(RUN_DIR))/node' POSTMESH_SOCKET='$(strip $(RUN_SOCKET))'; \
+	if [ ! -e "$$POSTMESH_HOME/identity.key" ]; then $(NODE) identity create >/dev/null; fi; \
+	id="$$($(NODE) identity show)"; \
+	golden="$$($(NODE) network show $(RUN_NETWORK) | sed -n 's/^id = "\(.*\)"/\1/p')"; \
+	$(PROVER) init --network $(RUN_NETWORK) --labels-per-unit $(RUN_LABELS) \
+		--units $(RUN_UNITS) --node-id "$$id" --commitment-atx "$$golden" \
+		--data-dir '$(RUN_DIR)/data'; \
+	$(PROVER) serve --network $(RUN_NETWORK) --data-dir '$(RUN_DIR)/data' \
+		2>'$(RUN_DIR)/prover.log' & prover=$$!; \
+	trap 'kill $$prover 2>/dev/null || true' EXIT; \
+	echo; echo "A prover holds the data (its log: $(RUN_DIR)/prover.log), a node asks it for proofs:"; \
+	if [ -n '$(ONCE)' ]; then \
+		$(NODE) run --network $(RUN_NETWORK) --once; \
+	else \
+		echo "Ctrl-C stops both. Try meanwhile, in another terminal:"; \
+		echo "  $(NODE) history --home $(RUN_DIR)/node"; \
+		echo "  $(PROVER) info --data-dir $(RUN_DIR)/data"; \
+		echo "  $(PROVER) check --data-dir $(RUN_DIR)/data"; \
+		$(NODE) run --network $(RUN_NETWORK); \
+	fi
 
 # The mark says that the folder is ours, so that a mistyped RUN_DIR costs nothing.
 $(RUN_DIR)/.postmesh-run:

@@ -1,4 +1,9 @@
-//! What no single crate can promise, as one binary with modules: built and linked once.
+//! What no single crate can promise: one test binary, a module a subject.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod architecture;
+mod processes;
 mod tidy;
+mod vectors;
+mod world;

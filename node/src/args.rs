@@ -106,7 +106,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "PATH", env = "POSTMESH_SOCKET")]
     pub(crate) socket: Option<PathBuf>,
     /// Seconds from one request for a proof to the next
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     pub(crate) every: u64,
     /// Ask for one proof, judge it and end
     #[arg(long)]

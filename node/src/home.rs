@@ -16,9 +16,10 @@ const KEY_FILE: &str = "identity.key";
 const DATABASE: &str = "db";
 /// Most bytes read of a key file.
 const KEY_BYTES_MAX: u64 = 4096;
-const BACK_UP: &str = "Keep a copy of this key somewhere safe (identity export FILE): whoever has it \
-                       owns the identity, and without it the space you fill is worth nothing. \
-                       Never run the same key on two machines.";
+/// What everyone who gets a key is told.
+const BACK_UP: &str = "\
+Keep a copy of this key somewhere safe (identity export FILE): whoever has it owns the identity, \
+and without it the space you fill is worth nothing. Never run the same key on two machines.";
 
 /// The node's directory: what was asked for, else `postmesh` in the user's data directory.
 pub(crate) fn home(args: &HomeArgs) -> Result<PathBuf> {

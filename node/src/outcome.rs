@@ -1,5 +1,6 @@
 //! How the process ends: exit codes, and errors in words that help.
 
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// The documented exit codes: those of the prover.
@@ -54,9 +55,11 @@ pub(crate) fn of_clap(error: &clap::Error) -> ExitCode {
 /// Sends logs to stderr: sentences, or JSON lines with `--json`. `POSTMESH_LOG` filters them.
 pub(crate) fn logs(json: bool) {
     let filter = EnvFilter::try_from_env("POSTMESH_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_ansi(colours);
+    let builder = builder.with_writer(std::io::stderr);
     // A second call in one process (tests) keeps the first one's choice.
     let _ = if json {
         builder.json().try_init()

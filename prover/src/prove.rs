@@ -233,3 +233,6 @@ fn check(proof: &Proof, job: &Job, around: &Surroundings<'_>) -> Result<(), Prov
     verify(proof, &job.statement, &params, Indices::All, &*randomx)
         .map_err(|failure| ProveError::Invalid(failure.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,7 +105,7 @@ fn id(name: &str, post: &Params) -> NetworkId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::ToString;
+    use alloc::string::ToString;
 
     /// What the prover takes as given is what the node computes.
     #[test]

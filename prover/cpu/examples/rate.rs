@@ -2,6 +2,10 @@
 //!
 //! `cargo run --release -p cpu --example rate [labels|scan] [rounds]`. Kernels take turns, and
 //! the median of the rounds is told, since machines are seldom quiet.
+#![expect(
+    clippy::expect_used,
+    reason = "a measurement may stop at the first surprise"
+)]
 
 use core::num::NonZeroUsize;
 use cpu::{Labels, Scan, label_kernels, scan_kernels};

@@ -1,5 +1,7 @@
 //! The proving scan by all threads: [`Scan`] cuts labels into tiles, and a kernel scans each.
 
+#[cfg(target_arch = "x86_64")]
+mod aesni;
 mod portable;
 #[cfg(test)]
 mod tests;
@@ -49,9 +51,13 @@ impl Scan {
         threshold: Threshold,
         threads: NonZeroUsize,
     ) -> Self {
+        let (kernel, scanner) = match (kernel.scanner)(keys, threshold) {
+            Some(scanner) => (kernel, scanner),
+            None => (&portable::KERNEL, portable::scanner(keys, threshold)),
+        };
         Self {
             kernel,
-            scanner: (kernel.scanner)(keys, threshold),
+            scanner,
             threads,
         }
     }
@@ -102,10 +108,12 @@ pub fn scan_kernels() -> &'static [&'static str] {
 #[derive(Debug)]
 struct Kernel {
     name: &'static str,
-    /// Whether this CPU has the instructions.
-    runs_here: fn() -> bool,
-    scanner: fn(&[GroupKeys], Threshold) -> Box<dyn TileScan>,
+    /// `None` if this CPU lacks the instructions.
+    scanner: NewScanner,
 }
+
+/// Expands keys for a kernel.
+type NewScanner = fn(&[GroupKeys], Threshold) -> Option<Box<dyn TileScan>>;
 
 /// A kernel with its keys expanded; all threads share it.
 trait TileScan: Send + Sync + core::fmt::Debug {
@@ -115,31 +123,38 @@ trait TileScan: Send + Sync + core::fmt::Debug {
 }
 
 /// Best first.
-static ALL: [&Kernel; 1] = [&portable::KERNEL];
+static ALL: &[&Kernel] = &[
+    #[cfg(target_arch = "x86_64")]
+    &aesni::KERNEL,
+    &portable::KERNEL,
+];
 
 /// Those of [`ALL`] that this CPU runs, and runs right.
 static KERNELS: LazyLock<Vec<&Kernel>> = LazyLock::new(|| {
-    let fit = |kernel: &&Kernel| (kernel.runs_here)() && is_right(kernel);
-    ALL.into_iter().filter(fit).collect()
+    ALL.iter()
+        .copied()
+        .filter(|kernel| is_right(kernel))
+        .collect()
 });
 
 /// Whether a kernel finds the hits that `post` defines, as far as one tile tells.
 fn is_right(kernel: &Kernel) -> bool {
-    let keys: Vec<_> = [3, 200].map(known_keys).to_vec();
+    let keys = [3, 200].map(known_keys);
     let labels: Vec<_> = (0..TILE as u128 - 5).map(known_label).collect();
     let first = LabelIndex(u64::from(u32::MAX));
+    let hits = |scanner: Box<dyn TileScan>| {
+        let mut hits = Vec::new();
+        scanner.scan(first, &labels, &mut hits);
+        hits.sort_unstable();
+        hits
+    };
     // With these, the top byte alone decides, the low bits alone, or both.
     [(0, 1 << 55), (9, 1 << 55), (1, 0), (255, LOW_MASK)]
         .map(|(top, low)| Threshold { top, low })
         .into_iter()
         .all(|threshold| {
-            let mut found = Vec::new();
-            (kernel.scanner)(&keys, threshold).scan(first, &labels, &mut found);
-            let mut expected = Vec::new();
-            (portable::KERNEL.scanner)(&keys, threshold).scan(first, &labels, &mut expected);
-            found.sort_unstable();
-            expected.sort_unstable();
-            found == expected
+            let found = (kernel.scanner)(&keys, threshold).map(hits);
+            found == Some(hits(portable::scanner(&keys, threshold)))
         })
 }
 

@@ -48,7 +48,7 @@ impl Incoming {
     /// then of no more use.
     pub async fn next<M: Checked>(&mut self) -> Result<Option<M>, LinkError> {
         loop {
-            if let Some(message) = self.decoder.next()? {
+            if let Some(message) = self.decoder.next_message()? {
                 return Ok(Some(message));
             }
             match (&*self.stream).read(&mut self.buffer).await? {

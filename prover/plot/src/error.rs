@@ -43,7 +43,10 @@ pub enum PlotError {
         why: BadMetadata,
     },
     /// A label file is not there.
-    #[error("{} is missing: `init` makes it again, `check` shows what else is wrong", path.display())]
+    #[error(
+        "{} is missing: `init` makes it again, `check` shows what else is wrong",
+        path.display()
+    )]
     Missing {
         /// The file.
         path: PathBuf,
@@ -76,7 +79,10 @@ pub enum PlotError {
         expected: u64,
     },
     /// A file grew or shrank while we held the lock.
-    #[error("{} was changed by another program ({found} bytes, expected {expected})", path.display())]
+    #[error(
+        "{} was changed by another program ({found} bytes, expected {expected})",
+        path.display()
+    )]
     Changed {
         /// The file.
         path: PathBuf,

@@ -131,7 +131,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn files_tile_the_labels(per_unit in 1_u64..10_000, units in 1_u32..50, size in 1_u64..999) {
+        fn files_tile_the_labels(
+            per_unit in 1_u64..10_000, units in 1_u32..50, size in 1_u64..999,
+        ) {
             let layout = Layout::new(&metadata(per_unit, units, size * LABEL)).unwrap();
             let mut next = 0;
             for file in 0..layout.files() {

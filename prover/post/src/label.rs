@@ -226,16 +226,16 @@ fn xor(a: &[u32; 16], b: &[u32; 16]) -> [u32; 16] {
     out
 }
 
+/// The words that a column round mixes with one another, and those of a diagonal round.
+const COLUMNS: [[usize; 4]; 4] = [[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15]];
+const DIAGONALS: [[usize; 4]; 4] = [[0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14]];
+
 /// The `ChaCha` core with 8 rounds, input added back at the end (Bernstein, 2008).
 fn chacha8(input: &[u32; 16]) -> [u32; 16] {
     let mut state = *input;
     for _ in 0..4 {
-        for column in 0..4 {
-            quarter_round(&mut state, [column, 4 + column, 8 + column, 12 + column]);
-        }
-        for diagonal in 0..4 {
-            let [b, c, d] = [1, 2, 3].map(|row| 4 * row + (diagonal + row) % 4);
-            quarter_round(&mut state, [diagonal, b, c, d]);
+        for quarter in COLUMNS.into_iter().chain(DIAGONALS) {
+            quarter_round(&mut state, quarter);
         }
     }
     for (word, start) in state.iter_mut().zip(input) {

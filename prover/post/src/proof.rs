@@ -140,7 +140,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packing_round_trips(num_labels in 1_u64.., picks in prop::collection::vec(0_u64.., 0..80)) {
+        fn packing_round_trips(
+            num_labels in 1_u64.., picks in prop::collection::vec(0_u64.., 0..80),
+        ) {
             let indices: Vec<_> = picks.iter().map(|pick| LabelIndex(pick % num_labels)).collect();
             let bytes = pack(&indices, num_labels);
             prop_assert_eq!(bytes.len(), packed_len(indices.len(), num_labels));

@@ -72,7 +72,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`BadFrame`]; the decoder is then of no more use.
-    pub fn next<M: Checked>(&mut self) -> Result<Option<M>, BadFrame> {
+    pub fn next_message<M: Checked>(&mut self) -> Result<Option<M>, BadFrame> {
         let Some((length, rest)) = self.bytes.split_first_chunk::<LENGTH_BYTES>() else {
             return Ok(None);
         };
@@ -177,7 +177,7 @@ mod tests {
         let mut messages = Vec::new();
         for byte in frames {
             decoder.push(&[*byte]);
-            messages.extend(decoder.next::<M>()?);
+            messages.extend(decoder.next_message::<M>()?);
         }
         assert!(!decoder.is_mid_frame());
         Ok(messages)
@@ -215,7 +215,7 @@ mod tests {
         let refused = |body: &[u8]| {
             let mut decoder = Decoder::default();
             decoder.push(&frame(body));
-            decoder.next::<ToProver>()
+            decoder.next_message::<ToProver>()
         };
         assert_eq!(refused(&[4, 1]), Ok(Some(ToProver::Cancel(JobId(1)))));
         assert_eq!(
@@ -242,7 +242,10 @@ mod tests {
         let mut decoder = Decoder::default();
         decoder.push(&u32::MAX.to_le_bytes());
         let bytes = u32::MAX as usize;
-        assert_eq!(decoder.next::<ToNode>(), Err(BadFrame::TooLong { bytes }));
+        assert_eq!(
+            decoder.next_message::<ToNode>(),
+            Err(BadFrame::TooLong { bytes })
+        );
         let software = String::from_utf8(vec![b'x'; TEXT_BYTES_MAX + 1]).unwrap();
         let hello = ToNode::Hello {
             versions: SpokenVersions::OURS,
@@ -259,7 +262,7 @@ mod tests {
         fn any_bytes_are_answered(bytes: Vec<u8>) {
             let mut decoder = Decoder::default();
             decoder.push(&bytes);
-            while let Ok(Some(message)) = decoder.next::<ToNode>() {
+            while let Ok(Some(message)) = decoder.next_message::<ToNode>() {
                 prop_assert!(encode(&message).is_ok());
             }
         }

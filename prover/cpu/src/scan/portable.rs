@@ -2,18 +2,19 @@
 
 use super::{Kernel, TileScan};
 use post::LabelIndex;
-use post::search::{GroupCipher, Hit, Threshold};
+use post::search::{GroupCipher, GroupKeys, Hit, Threshold};
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "portable",
-    runs_here: || true,
-    scanner: |keys, threshold| {
-        Box::new(Portable {
-            groups: keys.iter().map(GroupCipher::new).collect(),
-            threshold,
-        })
-    },
+    scanner: |keys, threshold| Some(scanner(keys, threshold)),
 };
+
+pub(super) fn scanner(keys: &[GroupKeys], threshold: Threshold) -> Box<dyn TileScan> {
+    Box::new(Portable {
+        groups: keys.iter().map(GroupCipher::new).collect(),
+        threshold,
+    })
+}
 
 #[derive(Debug)]
 struct Portable {

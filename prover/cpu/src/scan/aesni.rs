@@ -1,0 +1,349 @@
+//! The scan by AES-NI: eight blocks in flight, candidates sieved without branches.
+//!
+//! In data of real size the top byte of the threshold is 0, and one block in 16 has a lane that
+//! equals it. That is random, so that a branch on it would be mispredicted every other time.
+//! Instead the comparisons are kept as bits, the words of bits that are not zero are packed
+//! together, and the candidates in them, which need the cipher of their own nonce, run eight at
+//! a time as well.
+//!
+//! What limits the speed is one instruction a round. For "equals the top byte" the last round is
+//! not needed: the lane equals it exactly if, before that round, one byte of the state is what
+//! the round's inverse makes of it, and that is known beforehand. The round also moves bytes
+//! (`ShiftRows`): the byte at place `p` becomes lane `13·p mod 16`.
+#![allow(
+    unsafe_code,
+    reason = "loads, and calls of functions that are only used where the CPU can run them"
+)]
+
+use super::{Kernel, TILE, TileScan};
+use core::arch::x86_64::{
+    __m128i, _mm_aesdeclast_si128, _mm_aesenc_si128, _mm_aesenclast_si128,
+    _mm_aeskeygenassist_si128, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi8, _mm_cvtsi128_si64,
+    _mm_loadu_si128, _mm_max_epu8, _mm_or_si128, _mm_set1_epi8, _mm_setzero_si128,
+    _mm_shuffle_epi32, _mm_slli_si128, _mm_unpackhi_epi64, _mm_xor_si128,
+};
+use post::LabelIndex;
+use post::NonceGroup;
+use post::search::{GroupKeys, Hit, LOW_MASK, Threshold};
+
+pub(super) static KERNEL: Kernel = Kernel {
+    name: "aesni",
+    scanner: |keys, threshold| {
+        if !detected() {
+            return None;
+        }
+        // SAFETY: the features were detected just above.
+        Some(Box::new(unsafe { AesNi::new(keys, threshold) }))
+    },
+};
+
+/// Whether this CPU has what every `target_feature` below asks for.
+fn detected() -> bool {
+    std::is_x86_feature_detected!("aes") && std::is_x86_feature_detected!("avx")
+}
+
+/// Blocks in flight: enough to hide the latency of a round, few enough for 16 registers.
+const WIDTH: usize = 8;
+
+/// Words of comparisons that a tile makes. Eight labels make two: bit `i` of byte `p` tells
+/// whether label `i` matched at place `p`.
+const WORDS: usize = TILE / WIDTH * 2;
+
+/// The keys, expanded. Made only where [`detected`] says yes: to have one is to have AES-NI.
+#[derive(Debug)]
+struct AesNi {
+    groups: Vec<Group>,
+    threshold: Threshold,
+}
+
+impl TileScan for AesNi {
+    fn scan(&self, first: LabelIndex, labels: &[[u8; 16]], hits: &mut Vec<Hit>) {
+        // SAFETY: `self` was made where the features were detected.
+        unsafe { self.scan_tile(first, labels, hits) };
+    }
+}
+
+impl AesNi {
+    #[target_feature(enable = "aes,avx")]
+    fn new(keys: &[GroupKeys], threshold: Threshold) -> Self {
+        let groups = keys.iter().map(|keys| Group::new(keys, threshold.top));
+        Self {
+            groups: groups.collect(),
+            threshold,
+        }
+    }
+
+    /// All groups over one tile, which stays in the L1 cache meanwhile.
+    #[target_feature(enable = "aes,avx")]
+    fn scan_tile(&self, first: LabelIndex, labels: &[[u8; 16]], hits: &mut Vec<Hit>) {
+        let Threshold { top, low } = self.threshold;
+        let mut words = [0; WORDS];
+        for group in &self.groups {
+            let mut hit = |label: usize, lane: usize| {
+                hits.push(Hit {
+                    index: LabelIndex(first.0.saturating_add(label as u64)),
+                    nonce: group.group.nonce(lane),
+                });
+            };
+            if top > 0 {
+                group.compare_below(labels, top, &mut words);
+                sieve(&mut words, |matches| {
+                    matches.iter().for_each(|it| hit(it.label(), it.place()));
+                });
+            }
+            group.compare_equal(labels, &mut words);
+            sieve(&mut words, |matches| {
+                let (eights, rest) = matches.as_chunks();
+                let mut padded = [Match(0); WIDTH];
+                for (to, from) in padded.iter_mut().zip(rest) {
+                    *to = *from;
+                }
+                let real = (1 << rest.len()) - 1;
+                let eights = eights.iter().map(|eight| (*eight, u32::MAX));
+                for (candidates, real) in eights.chain([(padded, real)]) {
+                    let mut agree = group.decide(labels, candidates, low) & real;
+                    while agree != 0 {
+                        let candidate = candidates[agree.trailing_zeros() as usize];
+                        hit(candidate.label(), lane(candidate.place()));
+                        agree &= agree - 1;
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// A group's keys, expanded.
+#[derive(Debug)]
+struct Group {
+    group: NonceGroup,
+    cipher: Cipher,
+    /// The state before the last round if all lanes equal the top byte of the threshold.
+    before_top: __m128i,
+    /// The ciphers of the nonces, by the place that speaks for their lane in `before_top`.
+    lanes: [Cipher; 16],
+}
+
+impl Group {
+    #[target_feature(enable = "aes,avx")]
+    fn new(keys: &GroupKeys, top: u8) -> Self {
+        let cipher = Cipher::new(&keys.key);
+        let substituted = _mm_xor_si128(cipher.last, splat(top));
+        Self {
+            group: keys.group,
+            before_top: _mm_aesdeclast_si128(substituted, _mm_setzero_si128()),
+            cipher,
+            lanes: core::array::from_fn(|place| Cipher::new(&keys.lane_keys[lane(place)])),
+        }
+    }
+
+    /// Which labels have a lane equal to the top byte of the threshold. The places are those
+    /// before the last round.
+    #[target_feature(enable = "aes,avx")]
+    fn compare_equal(&self, labels: &[[u8; 16]], words: &mut [u64; WORDS]) {
+        compare(labels, words, |labels| {
+            let states = self.cipher.most_rounds(labels);
+            states.map(|state| _mm_cmpeq_epi8(state, self.before_top))
+        });
+    }
+
+    /// Which labels have a lane below `top`. The places are the lanes.
+    #[target_feature(enable = "aes,avx")]
+    fn compare_below(&self, labels: &[[u8; 16]], top: u8, words: &mut [u64; WORDS]) {
+        let (top, ones) = (splat(top), splat(0xff));
+        compare(labels, words, |labels| {
+            let states = self.cipher.most_rounds(labels);
+            states.map(|state| {
+                let lanes = _mm_aesenclast_si128(state, self.cipher.last);
+                let not_below = _mm_cmpeq_epi8(_mm_max_epu8(lanes, top), lanes);
+                _mm_andnot_si128(not_below, ones)
+            })
+        });
+    }
+
+    /// For which of the candidates the nonce's own cipher agrees: bit `i` for the one at `i`.
+    #[inline]
+    #[target_feature(enable = "aes,avx")]
+    fn decide(&self, labels: &[[u8; 16]], candidates: [Match; WIDTH], low: u64) -> u32 {
+        let ciphers = candidates.map(|it| &self.lanes[it.place()]);
+        let mut states = candidates.map(|it| load(&labels[it.label()]));
+        for (state, cipher) in states.iter_mut().zip(ciphers) {
+            *state = _mm_xor_si128(*state, cipher.first);
+        }
+        for round in 0..9 {
+            for (state, cipher) in states.iter_mut().zip(ciphers) {
+                *state = _mm_aesenc_si128(*state, cipher.middle[round]);
+            }
+        }
+        let mut agree = 0;
+        for ((state, cipher), bit) in states.into_iter().zip(ciphers).zip(0..) {
+            let block = _mm_aesenclast_si128(state, cipher.last);
+            let value = _mm_cvtsi128_si64(block).cast_unsigned() & LOW_MASK;
+            agree |= u32::from(value < low) << bit;
+        }
+        agree
+    }
+}
+
+/// The lane that the byte at `place` becomes in the last round.
+fn lane(place: usize) -> usize {
+    place * 13 % 16
+}
+
+/// Fills `words` with what `matches` finds in eight labels at a time: 0xff in each place that
+/// matches, 0 elsewhere. Words without labels are 0.
+#[inline]
+#[target_feature(enable = "aes,avx")]
+fn compare(
+    labels: &[[u8; 16]],
+    words: &mut [u64; WORDS],
+    matches: impl Fn(&[[u8; 16]; WIDTH]) -> [__m128i; WIDTH],
+) {
+    let gather = |labels: &[[u8; 16]; WIDTH]| {
+        let mut bits = _mm_setzero_si128();
+        for (places, label) in matches(labels).into_iter().zip(0..8) {
+            bits = _mm_or_si128(bits, _mm_and_si128(places, splat(1 << label)));
+        }
+        [bits, _mm_unpackhi_epi64(bits, bits)].map(|half| _mm_cvtsi128_si64(half).cast_unsigned())
+    };
+    let (pairs, _) = words.as_chunks_mut::<2>();
+    let (eights, rest) = labels.as_chunks();
+    for (pair, labels) in pairs.iter_mut().zip(eights) {
+        *pair = gather(labels);
+    }
+    let mut empty = pairs.iter_mut().skip(eights.len());
+    if let (false, Some(pair)) = (rest.is_empty(), empty.next()) {
+        let mut padded = [[0; 16]; WIDTH];
+        padded[..rest.len()].copy_from_slice(rest);
+        let real = u64::from_ne_bytes([(1 << rest.len()) - 1; 8]);
+        *pair = gather(&padded).map(|word| word & real);
+    }
+    empty.for_each(|pair| *pair = [0; 2]);
+}
+
+/// A label of a tile and a place in its block: `label · 16 + place`.
+#[derive(Clone, Copy)]
+struct Match(u32);
+
+impl Match {
+    /// The match of bit `bit` of word `word`.
+    fn new(word: usize, bit: u32) -> Self {
+        let bit = bit as usize;
+        let (label, place) = (word / 2 * WIDTH + bit % 8, word % 2 * 8 + bit / 8);
+        Self((label * 16 + place) as u32)
+    }
+
+    fn label(self) -> usize {
+        (self.0 / 16) as usize
+    }
+
+    fn place(self) -> usize {
+        (self.0 % 16) as usize
+    }
+}
+
+/// Calls `take` with the matches in `words`, hundreds at a time, in no order.
+///
+/// Bits are few, so that most words are 0: those that are not are listed, then one bit is taken
+/// from each, and again from the words that still have one.
+#[inline(always)]
+fn sieve(words: &mut [u64; WORDS], mut take: impl FnMut(&[Match])) {
+    let mut filled = [0_u16; WORDS];
+    let mut len = 0;
+    for (word, number) in words.iter().zip(0..) {
+        // Written always, kept only if the word is not zero: cheaper than a branch.
+        filled[len] = number;
+        len += usize::from(*word != 0);
+    }
+    let mut matches = [Match(0); 2 * WORDS];
+    let mut count = 0;
+    while len > 0 {
+        let mut left = 0;
+        for i in 0..len {
+            let number = filled[i];
+            let word = &mut words[usize::from(number)];
+            matches[count] = Match::new(usize::from(number), word.trailing_zeros());
+            count += 1;
+            *word &= word.wrapping_sub(1);
+            filled[left] = number;
+            left += usize::from(*word != 0);
+        }
+        len = left;
+        if count > WORDS || len == 0 {
+            take(&matches[..count]);
+            count = 0;
+        }
+    }
+}
+
+/// AES-128 with its keys expanded.
+#[derive(Clone, Copy, Debug)]
+struct Cipher {
+    first: __m128i,
+    middle: [__m128i; 9],
+    last: __m128i,
+}
+
+impl Cipher {
+    #[target_feature(enable = "aes,avx")]
+    fn new(key: &[u8; 16]) -> Self {
+        let first = load(key);
+        let mut key = first;
+        // The round constants: powers of 2 in AES's field.
+        let middle = [
+            next_key::<1>(&mut key),
+            next_key::<2>(&mut key),
+            next_key::<4>(&mut key),
+            next_key::<8>(&mut key),
+            next_key::<16>(&mut key),
+            next_key::<32>(&mut key),
+            next_key::<64>(&mut key),
+            next_key::<128>(&mut key),
+            next_key::<27>(&mut key),
+        ];
+        let last = next_key::<54>(&mut key);
+        Self {
+            first,
+            middle,
+            last,
+        }
+    }
+
+    /// All rounds but the last.
+    #[inline]
+    #[target_feature(enable = "aes,avx")]
+    fn most_rounds(&self, labels: &[[u8; 16]; WIDTH]) -> [__m128i; WIDTH] {
+        let mut states = labels
+            .each_ref()
+            .map(|label| _mm_xor_si128(load(label), self.first));
+        for key in self.middle {
+            states = states.map(|state| _mm_aesenc_si128(state, key));
+        }
+        states
+    }
+}
+
+/// One step of the key schedule: each word is XORed with those before it, and with the
+/// substituted last word.
+#[target_feature(enable = "aes,avx")]
+fn next_key<const CONSTANT: i32>(key: &mut __m128i) -> __m128i {
+    let substituted = _mm_shuffle_epi32::<0xff>(_mm_aeskeygenassist_si128::<CONSTANT>(*key));
+    for _ in 0..3 {
+        *key = _mm_xor_si128(*key, _mm_slli_si128::<4>(*key));
+    }
+    *key = _mm_xor_si128(*key, substituted);
+    *key
+}
+
+#[inline]
+#[target_feature(enable = "aes,avx")]
+fn load(block: &[u8; 16]) -> __m128i {
+    // SAFETY: a block is the 16 bytes that are read.
+    unsafe { _mm_loadu_si128(block.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "aes,avx")]
+fn splat(byte: u8) -> __m128i {
+    _mm_set1_epi8(byte.cast_signed())
+}
