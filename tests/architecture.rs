@@ -37,10 +37,7 @@ const HOUSE: &[Row] = &[
     row("prover/cpu", &["post"]),
     row("prover/gpu", &["post", "shaders"]),
     row("prover/plot", &["post"]),
-    row(
-        "prover",
-        &["cpu", "gpu", "link", "plot", "post", "pow", "wire"],
-    ),
+    row("prover", &["cpu", "gpu", "link", "plot", "post", "pow", "wire"]),
     row("node/chain", &["post"]),
     row("node/ledger", &["chain"]),
     row("node/poet", &["chain"]),
@@ -123,10 +120,7 @@ fn the_table_points_one_way() {
     let mut faults = Vec::new();
     for row in HOUSE {
         for import in row.imports.iter().filter(|import| !above.contains(*import)) {
-            faults.push(format!(
-                "{} imports {import}, which does not stand above it",
-                row.name()
-            ));
+            faults.push(format!("{} imports {import}, which does not stand above it", row.name()));
         }
         above.insert(row.name());
     }
@@ -137,12 +131,9 @@ fn the_table_points_one_way() {
 fn every_crate_has_its_row_and_lies_in_its_folder() {
     let mut faults = Vec::new();
     for member in members() {
-        let known = HOUSE
-            .iter()
-            .any(|row| row.folder == member.folder && row.name() == member.name)
-            || ASIDE
-                .iter()
-                .any(|aside| *aside == member.folder && *aside == member.name);
+        let known =
+            HOUSE.iter().any(|row| row.folder == member.folder && row.name() == member.name)
+                || ASIDE.iter().any(|aside| *aside == member.folder && *aside == member.name);
         if !known {
             faults.push(format!(
                 "no row for package {} in {}/. {CHANGE}",
@@ -166,10 +157,7 @@ fn members_are_listed_in_the_order_of_the_table() {
         .chain(ASIDE.iter().copied())
         .filter(|folder| listed.contains(folder))
         .collect();
-    assert_eq!(
-        listed, order,
-        "the members of Cargo.toml stand in the order of HOUSE, then ASIDE"
-    );
+    assert_eq!(listed, order, "the members of Cargo.toml stand in the order of HOUSE, then ASIDE");
 }
 
 #[test]
@@ -183,16 +171,11 @@ fn imports_are_exactly_those_of_the_table() {
         };
         for import in &member.imports {
             if !row.imports.contains(&import.as_str()) {
-                faults.push(format!(
-                    "{} imports {import}, which it may not. {CHANGE}",
-                    row.name()
-                ));
+                faults.push(format!("{} imports {import}, which it may not. {CHANGE}", row.name()));
             }
         }
         for import in row.imports {
-            let waits = NOT_YET
-                .iter()
-                .any(|(from, to, _)| (*from, *to) == (row.name(), *import));
+            let waits = NOT_YET.iter().any(|(from, to, _)| (*from, *to) == (row.name(), *import));
             if exists(import) && !member.imports.contains(*import) && !waits {
                 faults.push(format!(
                     "{} does not import {import}, but the table says so. {CHANGE} If a later part \
@@ -210,21 +193,12 @@ fn what_is_not_yet_is_in_the_table_and_still_to_come() {
     let members = members();
     let mut faults = Vec::new();
     for (from, to, part) in NOT_YET {
-        let of_the_house = HOUSE
-            .iter()
-            .any(|row| row.name() == *from && row.imports.contains(to));
+        let of_the_house = HOUSE.iter().any(|row| row.name() == *from && row.imports.contains(to));
         if !of_the_house || !(1..=9).contains(part) {
-            faults.push(format!(
-                "NOT_YET: {from} -> {to} (part {part}) is no entry of HOUSE"
-            ));
+            faults.push(format!("NOT_YET: {from} -> {to} (part {part}) is no entry of HOUSE"));
         }
-        if members
-            .iter()
-            .any(|member| member.name == *from && member.imports.contains(*to))
-        {
-            faults.push(format!(
-                "NOT_YET: {from} -> {to} has come true; take it off the list"
-            ));
+        if members.iter().any(|member| member.name == *from && member.imports.contains(*to)) {
+            faults.push(format!("NOT_YET: {from} -> {to} has come true; take it off the list"));
         }
     }
     tidy::report(&faults);
@@ -249,10 +223,7 @@ fn outside_crates_stay_behind_their_doors() {
 #[test]
 fn law_crates_know_neither_std_nor_unsafe() {
     let mut faults = Vec::new();
-    for member in members()
-        .iter()
-        .filter(|member| LAW.contains(&member.name.as_str()))
-    {
+    for member in members().iter().filter(|member| LAW.contains(&member.name.as_str())) {
         let lib = format!("{}/src/lib.rs", member.folder);
         let text = read(Path::new(&lib));
         for line in ["#![no_std]", "#![forbid(unsafe_code)]"] {
@@ -262,9 +233,7 @@ fn law_crates_know_neither_std_nor_unsafe() {
         }
         let head = text.split("\nmod ").next().unwrap_or_default();
         for lint in LAW_LINTS.iter().filter(|lint| !head.contains(**lint)) {
-            faults.push(format!(
-                "{lib}:1: a law crate denies {lint} before its first module"
-            ));
+            faults.push(format!("{lib}:1: a law crate denies {lint} before its first module"));
         }
     }
     tidy::report(&faults);
@@ -286,16 +255,10 @@ fn every_crate_inherits_the_lints_of_the_workspace() {
 
 #[test]
 fn unsafe_stays_in_its_crates() {
-    let open: Vec<&str> = HOUSE
-        .iter()
-        .filter(|row| UNSAFE_IN.contains(&row.name()))
-        .map(|row| row.folder)
-        .collect();
+    let open: Vec<&str> =
+        HOUSE.iter().filter(|row| UNSAFE_IN.contains(&row.name())).map(|row| row.folder).collect();
     let mut faults = Vec::new();
-    for file in tidy::tracked()
-        .iter()
-        .filter(|file| file.extension().is_some_and(|e| e == "rs"))
-    {
+    for file in tidy::tracked().iter().filter(|file| file.extension().is_some_and(|e| e == "rs")) {
         if open.iter().any(|folder| file.starts_with(folder)) {
             continue;
         }
@@ -356,14 +319,8 @@ struct Member {
 fn members() -> Vec<Member> {
     let metadata = metadata();
     let root = metadata["workspace_root"].as_str().unwrap_or_default();
-    let packages = metadata["packages"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let members: Vec<Member> = packages
-        .iter()
-        .map(|package| member(package, root))
-        .collect();
+    let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let members: Vec<Member> = packages.iter().map(|package| member(package, root)).collect();
     assert!(!members.is_empty(), "cargo metadata names no packages");
     members
 }
@@ -376,11 +333,7 @@ fn member(package: &Value, root: &str) -> Member {
         .and_then(|folder| folder.strip_prefix(root).ok())
         .unwrap_or_else(|| panic!("{manifest} lies outside {root}"));
     let (mut imports, mut outside) = (BTreeSet::new(), BTreeSet::new());
-    for dependency in package["dependencies"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default()
-    {
+    for dependency in package["dependencies"].as_array().map(Vec::as_slice).unwrap_or_default() {
         let name = text(&dependency["name"]);
         let of_the_workspace = dependency["path"].is_string();
         if !of_the_workspace {
@@ -390,24 +343,13 @@ fn member(package: &Value, root: &str) -> Member {
         }
     }
     let folder = folder.to_string_lossy().replace('\\', "/");
-    Member {
-        name: text(&package["name"]),
-        folder,
-        imports,
-        outside,
-    }
+    Member { name: text(&package["name"]), folder, imports, outside }
 }
 
 fn metadata() -> Value {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--no-deps",
-            "--offline",
-        ])
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .current_dir(tidy::root())
         .output()
         .unwrap_or_else(|error| panic!("cargo metadata: {error}"));
@@ -447,11 +389,7 @@ fn table_of(page: &str) -> BTreeMap<String, BTreeSet<String>> {
 
 /// What stands between backticks.
 fn quoted(cell: &str) -> BTreeSet<String> {
-    cell.split('`')
-        .skip(1)
-        .step_by(2)
-        .map(str::to_owned)
-        .collect()
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 fn read(file: &Path) -> String {

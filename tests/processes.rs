@@ -22,10 +22,7 @@ fn a_proof_is_asked_for_judged_and_remembered_over_restarts() {
     }
     let (code, answer, _) = run(world.node(&["history", "--json"]));
     assert_eq!(code, Some(0));
-    let records: Vec<Value> = answer
-        .lines()
-        .map(|l| serde_json::from_str(l).unwrap())
-        .collect();
+    let records: Vec<Value> = answer.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(records.len(), 2);
     for (record, number) in records.iter().zip([1, 0]) {
         assert_eq!(record["number"], number);
@@ -78,10 +75,7 @@ fn another_network_is_refused_on_both_sides() {
     node.wait_for("waiting for provers");
     let (code, said) = world.start_prover(Path::new("standalone")).wait();
     assert_eq!(code, Some(3), "{said}");
-    assert!(
-        said.contains("the node is on network") && said.contains("--network"),
-        "{said}"
-    );
+    assert!(said.contains("the node is on network") && said.contains("--network"), "{said}");
     node.wait_for("refused postmesh-prover");
 }
 
@@ -97,10 +91,7 @@ fn a_socket_that_is_taken_is_left_to_its_owner() {
     fs::copy(key, world.path("other/identity.key")).unwrap();
     let second = || {
         let mut command = world.node(&["run", "--home"]);
-        command
-            .arg(world.path("other"))
-            .arg("--network")
-            .arg(world.network());
+        command.arg(world.path("other")).arg("--network").arg(world.network());
         Process::start(command).wait()
     };
     let (code, said) = second();
@@ -122,12 +113,7 @@ fn garbage_on_the_socket_harms_nobody() {
     world.furnish();
     let mut node = world.start_node(&["--once"]);
     node.wait_for("waiting for provers");
-    for garbage in [
-        &b"GET / HTTP/1.1\r\n\r\n"[..],
-        &[0xff; 100_000],
-        &[2, 0, 0, 0, 9, 9],
-        b"\0",
-    ] {
+    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 100_000], &[2, 0, 0, 0, 9, 9], b"\0"] {
         let mut stream = UnixStream::connect(world.path("run/node.sock")).unwrap();
         // The node may close before all is written.
         let _ = stream.write_all(garbage);
@@ -145,11 +131,7 @@ fn garbage_on_the_socket_harms_nobody() {
 /// What `prove` says of the data in `data`.
 fn prove(world: &World, more: &[&str]) -> (Option<i32>, String, String) {
     let mut command = world.prover(&["prove", "--challenge", &"11".repeat(32), "--json"]);
-    command
-        .arg("--data-dir")
-        .arg(world.path("data"))
-        .arg("--network")
-        .arg(world.network());
+    command.arg("--data-dir").arg(world.path("data")).arg("--network").arg(world.network());
     command.args(more);
     run(command)
 }
@@ -157,11 +139,7 @@ fn prove(world: &World, more: &[&str]) -> (Option<i32>, String, String) {
 /// The bad ranges that `check` finds in `data`, and its exit code.
 fn check(world: &World, more: &[&str]) -> (Option<i32>, Vec<Value>) {
     let mut command = world.prover(&["check", "--json"]);
-    command
-        .arg("--data-dir")
-        .arg(world.path("data"))
-        .arg("--network")
-        .arg(world.network());
+    command.arg("--data-dir").arg(world.path("data")).arg("--network").arg(world.network());
     command.args(more);
     let (code, answer, said) = run(command);
     let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{said}"));
@@ -173,18 +151,12 @@ fn a_truncated_file_is_named_and_filled_again() {
     let world = World::new();
     let node_id = world.furnish();
     let whole = world.data();
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .open(world.path("data/postdata_1.bin"))
-        .unwrap();
+    let file = fs::OpenOptions::new().write(true).open(world.path("data/postdata_1.bin")).unwrap();
     file.set_len(1000).unwrap();
     let cut = world.data();
     let (code, _, said) = prove(&world, &[]);
     assert_eq!(code, Some(3));
-    assert!(
-        said.contains("postdata_1.bin has 1000 bytes instead of 6400"),
-        "{said}"
-    );
+    assert!(said.contains("postdata_1.bin has 1000 bytes instead of 6400"), "{said}");
     let (code, bad) = check(&world, &[]);
     assert_eq!((code, bad.len()), (Some(1), 1));
     assert_eq!(
@@ -228,14 +200,9 @@ fn wrong_labels_are_all_listed_and_never_proven_to_the_node() {
     fs::write(&path, &bytes).unwrap();
     let (code, bad) = check(&world, &[]);
     assert_eq!(code, Some(1));
-    let ranges: Vec<_> = bad
-        .iter()
-        .map(|range| (range["first"].as_u64(), range["last"].as_u64()))
-        .collect();
-    assert_eq!(
-        ranges,
-        [(3, 5), (100, 100), (399, 399)].map(|(a, b)| (Some(a), Some(b)))
-    );
+    let ranges: Vec<_> =
+        bad.iter().map(|range| (range["first"].as_u64(), range["last"].as_u64())).collect();
+    assert_eq!(ranges, [(3, 5), (100, 100), (399, 399)].map(|(a, b)| (Some(a), Some(b))));
     // All of it wrong: no proof comes out, and nothing is overwritten.
     fs::write(&path, vec![7; bytes.len()]).unwrap();
     let before = world.data();
@@ -280,10 +247,7 @@ fn two_processes_do_not_write_one_directory() {
     lock.lock().unwrap();
     let (code, _, said) = run(world.init(&node_id));
     assert_eq!(code, Some(3));
-    assert!(
-        said.contains("in use by another postmesh process"),
-        "{said}"
-    );
+    assert!(said.contains("in use by another postmesh process"), "{said}");
     assert_eq!(prove(&world, &[]).0, Some(3));
 }
 
@@ -300,35 +264,18 @@ fn a_proof_is_the_same_with_any_number_of_threads_and_its_verdict_exact() {
     let verify = |text: &str, more: &[&str]| {
         fs::write(&file, text).unwrap();
         let mut command = world.prover(&["verify", "--json"]);
-        command
-            .arg("--proof")
-            .arg(&file)
-            .arg("--network")
-            .arg(world.network())
-            .args(more);
+        command.arg("--proof").arg(&file).arg("--network").arg(world.network()).args(more);
         let (code, answer, _) = run(command);
-        (
-            code,
-            serde_json::from_str::<Value>(&answer).unwrap_or_default()["reason"].to_string(),
-        )
+        (code, serde_json::from_str::<Value>(&answer).unwrap_or_default()["reason"].to_string())
     };
     assert_eq!(verify(&proof, &[]), (Some(0), "null".to_owned()));
-    assert_eq!(
-        verify(&proof, &["--k3", "3", "--seed", "00ff"]),
-        (Some(0), "null".to_owned())
-    );
+    assert_eq!(verify(&proof, &["--k3", "3", "--seed", "00ff"]), (Some(0), "null".to_owned()));
     let parsed: Value = serde_json::from_str(&proof).unwrap();
     let nonce = format!("\"nonce\":{}", parsed["nonce"]);
     let (code, reason) = verify(&proof.replace(&nonce, "\"nonce\":5000"), &[]);
-    assert!(
-        code == Some(1) && reason.contains("beyond the last"),
-        "{reason}"
-    );
+    assert!(code == Some(1) && reason.contains("beyond the last"), "{reason}");
     let (code, reason) = verify("{}", &[]);
-    assert!(
-        code == Some(1) && reason.contains("not a proof"),
-        "{reason}"
-    );
+    assert!(code == Some(1) && reason.contains("not a proof"), "{reason}");
     let (code, reason) = verify(&proof, &["--pow-difficulty", &"00".repeat(32)]);
     assert!(code == Some(1) && reason.contains("difficulty"), "{reason}");
 }
@@ -350,56 +297,20 @@ fn wrong_usage_is_told_from_what_could_not_be() {
         assert!(said.contains(words), "{shown}: {said}");
     };
     codes(world.prover(&["prove"]), 2, "--data-dir");
-    codes(
-        world.prover(&["prove", "--data-dir", &data, "--challenge", "xyz"]),
-        2,
-        "hexadecimal",
-    );
-    let odd = [
-        "prove",
-        "--data-dir",
-        &data,
-        "--challenge",
-        &challenge,
-        "--nonces",
-        "17",
-    ];
+    codes(world.prover(&["prove", "--data-dir", &data, "--challenge", "xyz"]), 2, "hexadecimal");
+    let odd = ["prove", "--data-dir", &data, "--challenge", &challenge, "--nonces", "17"];
     codes(world.prover(&odd), 2, "multiple of 16");
-    codes(
-        world.prover(&["check", "--data-dir", &data, "--fraction", "0"]),
-        2,
-        "--fraction",
-    );
-    codes(
-        world.prover(&["check", "--data-dir", &data, "--scrypt-n", "4"]),
-        2,
-        "N = 2",
-    );
-    codes(
-        world.prover(&["check", "--data-dir", &data, "--scrypt-n", "5"]),
-        2,
-        "power of two",
-    );
-    codes(
-        world.prover(&["check", "--data-dir", &none]),
-        3,
-        "holds no PoST data",
-    );
-    codes(
-        world.prover(&["info", "--data-dir", &none]),
-        3,
-        "holds no PoST data",
-    );
+    codes(world.prover(&["check", "--data-dir", &data, "--fraction", "0"]), 2, "--fraction");
+    codes(world.prover(&["check", "--data-dir", &data, "--scrypt-n", "4"]), 2, "N = 2");
+    codes(world.prover(&["check", "--data-dir", &data, "--scrypt-n", "5"]), 2, "power of two");
+    codes(world.prover(&["check", "--data-dir", &none]), 3, "holds no PoST data");
+    codes(world.prover(&["info", "--data-dir", &none]), 3, "holds no PoST data");
     let mut units = world.init(&node_id);
     units.args(["--units", "3"]);
     codes(units, 2, "");
     codes(world.node(&["run", "--network", "nowhere"]), 2, "mainnet");
     codes(world.node(&["identity", "create"]), 2, "never overwritten");
-    codes(
-        world.node(&["identity", "import", &none]),
-        3,
-        "cannot read the key",
-    );
+    codes(world.node(&["identity", "import", &none]), 3, "cannot read the key");
     assert!(!Path::new(&none).exists());
 }
 
@@ -417,10 +328,7 @@ fn data_that_the_reference_made_is_checked_and_proven() {
     let (code, answer, _) = run(world.prover(&["info", "--json", "--data-dir", data]));
     let info: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(code, Some(0));
-    assert_eq!(
-        (&info["complete"], &info["vrf_nonce"]),
-        (&true.into(), &448.into())
-    );
+    assert_eq!((&info["complete"], &info["vrf_nonce"]), (&true.into(), &448.into()));
     assert_eq!(run(world.prover(&["check", "--data-dir", data])).0, Some(0));
     let (code, _, said) = run(world.prover(&["check", "--data-dir", data, "--scrypt-n", "2"]));
     assert_eq!(code, Some(1), "{said}");

@@ -131,9 +131,7 @@ fn tabs(source: &Source<'_>) -> Vec<Finding> {
     if !has_extension(source.path, &["rs", "wgsl", "toml"]) {
         return Vec::new();
     }
-    find_lines(source, |line| {
-        line.contains('\t').then(|| "a tab character".to_owned())
-    })
+    find_lines(source, |line| line.contains('\t').then(|| "a tab character".to_owned()))
 }
 
 fn leftovers(source: &Source<'_>) -> Vec<Finding> {
@@ -148,11 +146,7 @@ fn leftovers(source: &Source<'_>) -> Vec<Finding> {
 }
 
 fn silent_openings(source: &Source<'_>) -> Vec<Finding> {
-    let opening = match source
-        .path
-        .extension()
-        .and_then(|extension| extension.to_str())
-    {
+    let opening = match source.path.extension().and_then(|extension| extension.to_str()) {
         Some("rs") => "//!",
         Some("wgsl") => "//",
         _ => return Vec::new(),
@@ -160,20 +154,14 @@ fn silent_openings(source: &Source<'_>) -> Vec<Finding> {
     if source.text.starts_with(opening) {
         return Vec::new();
     }
-    vec![(
-        1,
-        format!("the first line says what the file is for, after `{opening}`"),
-    )]
+    vec![(1, format!("the first line says what the file is for, after `{opening}`"))]
 }
 
 fn unfinished_last_lines(source: &Source<'_>) -> Vec<Finding> {
     if source.text.is_empty() || source.text.ends_with('\n') {
         return Vec::new();
     }
-    vec![(
-        source.text.lines().count(),
-        "the last line has no newline".to_owned(),
-    )]
+    vec![(source.text.lines().count(), "the last line has no newline".to_owned())]
 }
 
 /// Functions outside tests; a test may tell a long story (clippy still bounds it).
@@ -216,10 +204,7 @@ fn dead_links(source: &Source<'_>) -> Vec<Finding> {
 
 /// Files a line of Markdown links to: `[text](file)`, `[text](file#part "title")`, `[name]: file`.
 fn targets(line: &str) -> Vec<String> {
-    let inline = line
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split(')').next());
+    let inline = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let reference = line
         .strip_prefix('[')
         .and_then(|rest| rest.split_once("]: "))
@@ -286,14 +271,9 @@ impl<'ast> Visit<'ast> for LongFunctions {
 fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let path = attribute.path();
-        let names_test = path
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "test");
+        let names_test = path.segments.last().is_some_and(|last| last.ident == "test");
         let only_in_tests = path.is_ident("cfg")
-            && attribute
-                .parse_args::<syn::Path>()
-                .is_ok_and(|when| when.is_ident("test"));
+            && attribute.parse_args::<syn::Path>().is_ok_and(|when| when.is_ident("test"));
         names_test || only_in_tests
     })
 }
@@ -301,22 +281,17 @@ fn is_test(attributes: &[syn::Attribute]) -> bool {
 fn is_test_file(path: &Path) -> bool {
     path.ends_with("tests.rs")
         || path.components().any(|part| {
-            ["tests", "benches", "examples"]
-                .iter()
-                .any(|aside| part.as_os_str() == *aside)
+            ["tests", "benches", "examples"].iter().any(|aside| part.as_os_str() == *aside)
         })
 }
 
 fn is_written(path: &Path) -> bool {
     has_extension(path, WRITTEN)
-        || WRITTEN_WITHOUT_EXTENSION
-            .iter()
-            .any(|name| path == Path::new(name))
+        || WRITTEN_WITHOUT_EXTENSION.iter().any(|name| path == Path::new(name))
 }
 
 fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    path.extension()
-        .is_some_and(|found| extensions.iter().any(|extension| found == *extension))
+    path.extension().is_some_and(|found| extensions.iter().any(|extension| found == *extension))
 }
 
 fn find_lines(source: &Source<'_>, fault: impl Fn(&str) -> Option<String>) -> Vec<Finding> {
@@ -335,13 +310,7 @@ fn git_files() -> Option<Vec<PathBuf>> {
         return None;
     }
     let output = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root())
         .output()
         .ok()
@@ -353,9 +322,7 @@ fn git_files() -> Option<Vec<PathBuf>> {
 /// The folders that `.gitignore` names; its lines are all of the form `/folder/`.
 fn ignored() -> Vec<PathBuf> {
     let text = fs::read_to_string(root().join(".gitignore")).unwrap_or_default();
-    text.lines()
-        .map(|line| PathBuf::from(line.trim_matches('/')))
-        .collect()
+    text.lines().map(|line| PathBuf::from(line.trim_matches('/'))).collect()
 }
 
 fn walk(folder: &Path, ignored: &[PathBuf], found: &mut Vec<PathBuf>) {
@@ -378,10 +345,7 @@ fn walk(folder: &Path, ignored: &[PathBuf], found: &mut Vec<PathBuf>) {
 #[test]
 fn each_rule_finds_the_fault_it_is_for() {
     let wide = format!("//! {}\n", "é".repeat(LINE_CHARS_MAX));
-    let long = format!(
-        "//! Doc.\nimpl S {{\nfn f() {{{}}}\n}}\n",
-        "\n".repeat(FUNCTION_LINES_MAX)
-    );
+    let long = format!("//! Doc.\nimpl S {{\nfn f() {{{}}}\n}}\n", "\n".repeat(FUNCTION_LINES_MAX));
     let undone = format!("//! Doc.\n// {}: later.\n", LEFTOVERS[0]);
     let unwritten = format!("//! Doc.\nfn f() {{ {}() }}\n", LEFTOVERS[4]);
     let planted: [(Rule, &str, &str, usize); 10] = [
@@ -397,10 +361,7 @@ fn each_rule_finds_the_fault_it_is_for() {
         (dead_links, "a.md", "See [this][1].\n\n[1]: nowhere.md\n", 3),
     ];
     for (rule, path, text, line) in planted {
-        let found = rule(&Source {
-            path: Path::new(path),
-            text,
-        });
+        let found = rule(&Source { path: Path::new(path), text });
         let lines: Vec<usize> = found.iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [line], "in {text:?}: {found:?}");
     }
@@ -409,14 +370,8 @@ fn each_rule_finds_the_fault_it_is_for() {
 #[test]
 fn no_rule_finds_fault_with_what_is_allowed() {
     let wide = format!("//! {}\n", "é".repeat(LINE_CHARS_MAX - 4));
-    let long = format!(
-        "//! Doc.\nfn f() {{{}}}\n",
-        "\n".repeat(FUNCTION_LINES_MAX - 1)
-    );
-    let test = format!(
-        "//! Doc.\n#[test]\nfn f() {{{}}}\n",
-        "\n".repeat(FUNCTION_LINES_MAX)
-    );
+    let long = format!("//! Doc.\nfn f() {{{}}}\n", "\n".repeat(FUNCTION_LINES_MAX - 1));
+    let test = format!("//! Doc.\n#[test]\nfn f() {{{}}}\n", "\n".repeat(FUNCTION_LINES_MAX));
     let linked = "`[a](b)`, [web](https://example.org/x), [up](#part), [here](Cargo.toml).\n";
     let fenced = "```\n[a](nowhere)\n```\n";
     let allowed: [(Rule, &str, &str); 6] = [
@@ -428,10 +383,7 @@ fn no_rule_finds_fault_with_what_is_allowed() {
         (dead_links, "a.md", fenced),
     ];
     for (rule, path, text) in allowed {
-        let found = rule(&Source {
-            path: Path::new(path),
-            text,
-        });
+        let found = rule(&Source { path: Path::new(path), text });
         assert!(found.is_empty(), "in {text:?}: {found:?}");
     }
 }

@@ -75,35 +75,16 @@ fn labels_are_the_reference_s() {
     for vector in vectors {
         let commitment = Commitment::new(&vector.node_id, &vector.commitment_atx_id);
         assert_eq!(commitment, vector.commitment);
-        let (n, index) = (
-            ScryptN::new(vector.n).unwrap(),
-            vector.index.parse().unwrap(),
-        );
+        let (n, index) = (ScryptN::new(vector.n).unwrap(), vector.index.parse().unwrap());
         let made = label(&commitment, LabelIndex(index), n);
-        assert_eq!(
-            post::to_hex(&made.0),
-            vector.label32,
-            "label {index}, N = {n}"
-        );
-        assert_eq!(
-            post::to_hex(&made.stored()),
-            vector.label,
-            "label {index}, N = {n}"
-        );
+        assert_eq!(post::to_hex(&made.0), vector.label32, "label {index}, N = {n}");
+        assert_eq!(post::to_hex(&made.stored()), vector.label, "label {index}, N = {n}");
         for kernel in label_kernels() {
             let mut labels = Labels::with_kernel(kernel, commitment, n, one_thread()).unwrap();
             let mut stored = [0; LABEL_BYTES];
-            let best = labels
-                .fill(index..index + 1, &mut stored, &|| false)
-                .unwrap();
+            let best = labels.fill(index..index + 1, &mut stored, &|| false).unwrap();
             assert_eq!(stored, made.stored(), "label {index}, N = {n}, {kernel}");
-            assert_eq!(
-                best,
-                Some(Candidate {
-                    index: LabelIndex(index),
-                    label: made
-                })
-            );
+            assert_eq!(best, Some(Candidate { index: LabelIndex(index), label: made }));
         }
     }
 }
@@ -199,11 +180,7 @@ impl ProofVector {
 
     fn accepted(&self) -> Proof {
         let indices = post::from_hex(&self.proof.indices).unwrap();
-        Proof {
-            nonce: Nonce(self.proof.nonce),
-            indices,
-            pow: self.proof.pow,
-        }
+        Proof { nonce: Nonce(self.proof.nonce), indices, pow: self.proof.pow }
     }
 
     fn judge(&self, proof: &Proof, which: Indices<'_>) -> Result<(), Failure<pow::PowFault>> {
@@ -223,10 +200,7 @@ fn data_and_vrf_nonces_are_the_reference_s() {
         let n = vector.params().scrypt_n;
         let mut labels = Labels::new(statement.commitment(), n, one_thread());
         let mut data = vec![0; usize::try_from(num_labels).unwrap() * LABEL_BYTES];
-        let best = labels
-            .fill(0..num_labels, &mut data, &|| false)
-            .unwrap()
-            .unwrap();
+        let best = labels.fill(0..num_labels, &mut data, &|| false).unwrap().unwrap();
         assert_eq!(best.index, LabelIndex(vector.vrf_nonce));
         assert!(vrf::suits(&best.label, num_labels));
         assert_eq!(blake3::hash(&data).to_hex().as_str(), vector.data_blake3);
@@ -248,41 +222,24 @@ fn proofs_are_accepted_and_changed_ones_refused_for_the_right_reason() {
         // It was found in the first pass.
         assert!(accepted.nonce.0 < vector.nonces_per_pass);
         assert_eq!(vector.judge(&accepted, Indices::All), Ok(()));
-        assert_eq!(
-            vector.judge(
-                &accepted,
-                Indices::Subset {
-                    k3: 5,
-                    seed: b"seed"
-                }
-            ),
-            Ok(())
-        );
+        assert_eq!(vector.judge(&accepted, Indices::Subset { k3: 5, seed: b"seed" }), Ok(()));
         assert_eq!(vector.judge(&accepted, Indices::One(vector.k2 - 1)), Ok(()));
         assert_eq!(vector.rejected.len(), 4);
         for rejected in &vector.rejected {
             let proof = &rejected.proof_base64_indices;
             let indices = STANDARD.decode(&proof.indices).unwrap();
-            let proof = Proof {
-                nonce: Nonce(proof.nonce),
-                indices,
-                pow: proof.pow,
-            };
+            let proof = Proof { nonce: Nonce(proof.nonce), indices, pow: proof.pow };
             let verdict = vector.judge(&proof, Indices::All);
-            let Err(Failure::Invalid(invalid)) = verdict else {
-                panic!("{verdict:?}")
-            };
+            let Err(Failure::Invalid(invalid)) = verdict else { panic!("{verdict:?}") };
             let theirs = &rejected.reference_error;
             let (ours, word) = match rejected.change.as_str() {
                 "pow bit flipped" => (matches!(invalid, Invalid::Pow { .. }), "proof of work"),
-                "nonce changed within its group" | "index bit flipped" => (
-                    matches!(invalid, Invalid::NotGood { .. }),
-                    "satisfy difficulty",
-                ),
-                "indices one byte short" => (
-                    matches!(invalid, Invalid::IndicesLength { .. }),
-                    "number of indices",
-                ),
+                "nonce changed within its group" | "index bit flipped" => {
+                    (matches!(invalid, Invalid::NotGood { .. }), "satisfy difficulty")
+                }
+                "indices one byte short" => {
+                    (matches!(invalid, Invalid::IndicesLength { .. }), "number of indices")
+                }
                 other => panic!("a change that this test does not know: {other}"),
             };
             assert!(ours, "{}: {invalid}", rejected.change);

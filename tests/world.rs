@@ -25,9 +25,7 @@ pub(crate) struct World {
 impl World {
     /// A world whose network has 2 units of 512 labels, N = 2, and an easy k2pow.
     pub(crate) fn new() -> Self {
-        let world = Self {
-            root: tempfile::tempdir().unwrap(),
-        };
+        let world = Self { root: tempfile::tempdir().unwrap() };
         let network = Network::new("test".to_owned(), params());
         fs::write(world.network(), toml::to_string(&network).unwrap()).unwrap();
         world
@@ -63,12 +61,8 @@ impl World {
 
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .env("POSTMESH_HOME", self.path("home"));
-        command
-            .env("POSTMESH_SOCKET", self.path("run/node.sock"))
-            .env_remove("POSTMESH_LOG");
+        command.args(arguments).env("POSTMESH_HOME", self.path("home"));
+        command.env("POSTMESH_SOCKET", self.path("run/node.sock")).env_remove("POSTMESH_LOG");
         command.stdin(Stdio::null());
         command
     }
@@ -87,17 +81,8 @@ impl World {
     pub(crate) fn init(&self, node_id: &str) -> Command {
         let (network, data) = (self.network(), self.path("data"));
         let mut command = self.prover(&["init", "--units", "2", "--node-id", node_id]);
-        command
-            .arg("--network")
-            .arg(network)
-            .arg("--data-dir")
-            .arg(data);
-        command.args([
-            "--commitment-atx",
-            &"22".repeat(32),
-            "--max-file-size",
-            "6400",
-        ]);
+        command.arg("--network").arg(network).arg("--data-dir").arg(data);
+        command.args(["--commitment-atx", &"22".repeat(32), "--max-file-size", "6400"]);
         command
     }
 
@@ -112,23 +97,16 @@ impl World {
     pub(crate) fn start_prover(&self, network: &Path) -> Process {
         // An endless k2pow would call for fast mode, whose dataset takes minutes.
         let mut command = self.prover(&["serve", "--randomx", "light"]);
-        command
-            .arg("--network")
-            .arg(network)
-            .arg("--data-dir")
-            .arg(self.path("data"));
+        command.arg("--network").arg(network).arg("--data-dir").arg(self.path("data"));
         Process::start(command)
     }
 
     /// Every file in `data` and its bytes, locks left out.
     pub(crate) fn data(&self) -> BTreeMap<String, Vec<u8>> {
-        let entries = fs::read_dir(self.path("data"))
-            .unwrap()
-            .map(|entry| entry.unwrap());
+        let entries = fs::read_dir(self.path("data")).unwrap().map(|entry| entry.unwrap());
         let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
         let kept = named.filter(|(name, _)| !name.ends_with(".lock"));
-        kept.map(|(name, path)| (name, fs::read(path).unwrap()))
-            .collect()
+        kept.map(|(name, path)| (name, fs::read(path).unwrap())).collect()
     }
 }
 
@@ -151,11 +129,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 
 /// Runs a command to its end; its exit code, stdout and stderr.
 pub(crate) fn run(mut command: Command) -> (Option<i32>, String, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().unwrap();
+    let Output { status, stdout, stderr } = command.output().unwrap();
     (status.code(), text(&stdout), text(&stderr))
 }
 
@@ -169,11 +143,7 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
         let stdout: Box<dyn Read + Send> = Box::new(child.stdout.take().unwrap());
         let stderr: Box<dyn Read + Send> = Box::new(child.stderr.take().unwrap());
@@ -187,11 +157,7 @@ impl Process {
                 }
             });
         }
-        Self {
-            child,
-            lines,
-            seen: Vec::new(),
-        }
+        Self { child, lines, seen: Vec::new() }
     }
 
     /// Waits for a line that holds `words`, and returns it.
@@ -207,10 +173,7 @@ impl Process {
                     }
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!(
-                        "no line with {words:?}; there was:\n{}",
-                        self.seen.join("\n")
-                    );
+                    panic!("no line with {words:?}; there was:\n{}", self.seen.join("\n"));
                 }
             }
         }
@@ -220,17 +183,11 @@ impl Process {
     pub(crate) fn wait(mut self) -> (Option<i32>, String) {
         // The lines end when the process does: it closes its ends of the pipes.
         let end = Instant::now() + PATIENCE;
-        while let Ok(line) = self
-            .lines
-            .recv_timeout(end.saturating_duration_since(Instant::now()))
+        while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now()))
         {
             self.seen.push(line);
         }
-        assert!(
-            Instant::now() < end,
-            "it did not end; it said:\n{}",
-            self.seen.join("\n")
-        );
+        assert!(Instant::now() < end, "it did not end; it said:\n{}", self.seen.join("\n"));
         (self.child.wait().unwrap().code(), self.seen.join("\n"))
     }
 

@@ -38,10 +38,8 @@ enum Happening {
 
 /// Runs the node until it is told to stop, or with `--once` until one proof is judged.
 pub(crate) fn run(args: &RunArgs) -> Result {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let code = runtime.block_on(async {
         let mut node = Node::start(args).await?;
         tokio::select! {
@@ -90,11 +88,8 @@ impl Node {
         tracing::info!("identity {}", identity.node_id());
         tracing::info!("waiting for provers on {}", listener.path().display());
         let params = network.post().clone();
-        let terms = Terms {
-            network: network.id(),
-            node_id: identity.node_id(),
-            params: params.clone(),
-        };
+        let terms =
+            Terms { network: network.id(), node_id: identity.node_id(), params: params.clone() };
         let (events, happenings) = channel(EVENTS);
         let (connections, accepted) = channel(1);
         tokio::spawn(accept(listener, connections));
@@ -169,11 +164,7 @@ impl Node {
                     link.reader.abort();
                 }
             }
-            Action::Judge {
-                software,
-                statement,
-                proof,
-            } => self.judge(software, statement, proof),
+            Action::Judge { software, statement, proof } => self.judge(software, statement, proof),
             Action::Unproven(challenge) => {
                 tracing::warn!("challenge {challenge} has no proof in this data");
                 return self.once.then_some(ExitCode::No);
@@ -230,8 +221,7 @@ impl Node {
             link.reader.abort();
             self.links.remove(&id);
             let why = Some("it does not listen".to_owned());
-            self.provers
-                .handle(self.start.elapsed(), Event::Gone(id, why));
+            self.provers.handle(self.start.elapsed(), Event::Gone(id, why));
         }
     }
 
@@ -242,14 +232,8 @@ impl Node {
             let happening = match judge.judge(&proof, &statement) {
                 Ok(verdict) => {
                     let judged_at = unix_seconds();
-                    let record = ProofRecord {
-                        asked_at,
-                        judged_at,
-                        software,
-                        statement,
-                        proof,
-                        verdict,
-                    };
+                    let record =
+                        ProofRecord { asked_at, judged_at, software, statement, proof, verdict };
                     Happening::Judged(Box::new(record))
                 }
                 Err(fault) => Happening::NotJudged(fault.to_string()),
@@ -266,29 +250,19 @@ impl Node {
         } else {
             println!("{}", history::sentence(number, record));
         }
-        Ok(if record.verdict == Verdict::Valid {
-            ExitCode::Done
-        } else {
-            ExitCode::No
-        })
+        Ok(if record.verdict == Verdict::Valid { ExitCode::Done } else { ExitCode::No })
     }
 
     fn tell(&mut self, notice: Notice) {
         match notice {
             Notice::Joined { software } => tracing::info!("{software} connected"),
             Notice::Left { who, why: None } => tracing::info!("{who} left"),
-            Notice::Left {
-                who,
-                why: Some(why),
-            } => tracing::warn!("{who} left: {why}"),
+            Notice::Left { who, why: Some(why) } => tracing::warn!("{who} left: {why}"),
             Notice::Refused { who, why } => tracing::warn!("refused {who}: {why}"),
             Notice::Unsuitable { plot, why } => {
                 tracing::warn!("a data set of {} units is not used: {why}", plot.num_units);
             }
-            Notice::Asked {
-                software,
-                statement,
-            } => {
+            Notice::Asked { software, statement } => {
                 self.asked_at = unix_seconds();
                 self.told = None;
                 let units = statement.num_units;
@@ -338,9 +312,7 @@ async fn sleep_until(deadline: Option<Instant>) {
 }
 
 fn unix_seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 /// Returns when the process is asked to stop.

@@ -26,11 +26,7 @@ pub(crate) fn home(args: &HomeArgs) -> Result<PathBuf> {
     if let Some(home) = &args.home {
         return Ok(home.clone());
     }
-    let from = |name| {
-        std::env::var_os(name)
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
-    };
+    let from = |name| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     let data = from("XDG_DATA_HOME")
         .or_else(|| Some(from("HOME")?.join(".local/share")))
         .or_else(|| from("LOCALAPPDATA"));
@@ -96,19 +92,14 @@ fn add(home: &Path, identity: &Identity) -> Result {
     let path = home.join(KEY_FILE);
     write_key(&path, identity)?;
     println!("{}", identity.node_id());
-    eprintln!(
-        "The key of this identity is in {}. {BACK_UP}",
-        path.display()
-    );
+    eprintln!("The key of this identity is in {}. {BACK_UP}", path.display());
     Ok(ExitCode::Done)
 }
 
 fn read_key(path: &Path) -> Result<Identity> {
     let read = || {
         let mut text = Zeroizing::new(String::new());
-        File::open(path)?
-            .take(KEY_BYTES_MAX)
-            .read_to_string(&mut text)?;
+        File::open(path)?.take(KEY_BYTES_MAX).read_to_string(&mut text)?;
         Ok::<_, io::Error>(text)
     };
     let text = read().with_context(|| format!("cannot read the key {}", path.display()))?;
@@ -126,10 +117,7 @@ fn warn_if_open(path: &Path) {
     use std::os::unix::fs::MetadataExt;
     let open = fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0);
     if open {
-        tracing::warn!(
-            "{} can be read by other users: chmod 600 it",
-            path.display()
-        );
+        tracing::warn!("{} can be read by other users: chmod 600 it", path.display());
     }
 }
 
@@ -157,9 +145,7 @@ fn write_key(path: &Path, identity: &Identity) -> Result<()> {
         .into()),
         other => other.with_context(|| format!("cannot write the key {}", path.display())),
     }?;
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     sync_directory(parent.unwrap_or(Path::new(".")))
 }
 
@@ -189,9 +175,7 @@ mod tests {
     use super::*;
 
     fn args(root: &tempfile::TempDir, home: &str) -> HomeArgs {
-        HomeArgs {
-            home: Some(root.path().join(home)),
-        }
+        HomeArgs { home: Some(root.path().join(home)) }
     }
 
     #[test]
@@ -204,16 +188,8 @@ mod tests {
         assert!(create(&first).unwrap_err().is::<WrongUsage>());
         assert_eq!(fs::read(&key).unwrap(), bytes);
         let file = root.path().join("backup");
-        export(&KeyFileArgs {
-            file: file.clone(),
-            home: first.clone(),
-        })
-        .unwrap();
-        import(&KeyFileArgs {
-            file: file.clone(),
-            home: second.clone(),
-        })
-        .unwrap();
+        export(&KeyFileArgs { file: file.clone(), home: first.clone() }).unwrap();
+        import(&KeyFileArgs { file: file.clone(), home: second.clone() }).unwrap();
         let node_id = |args| identity(&home(args).unwrap()).unwrap().node_id();
         assert_eq!(node_id(&first), node_id(&second));
         let again = import(&KeyFileArgs { file, home: first });
@@ -228,9 +204,7 @@ mod tests {
         use std::os::unix::fs::MetadataExt;
         let root = tempfile::tempdir().unwrap();
         create(&args(&root, "a")).unwrap();
-        let mode = fs::metadata(root.path().join("a").join(KEY_FILE))
-            .unwrap()
-            .mode();
+        let mode = fs::metadata(root.path().join("a").join(KEY_FILE)).unwrap().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
@@ -238,12 +212,7 @@ mod tests {
     fn a_missing_or_broken_key_is_named() {
         let root = tempfile::tempdir().unwrap();
         let home = root.path();
-        assert!(
-            identity(home)
-                .unwrap_err()
-                .to_string()
-                .contains("identity create")
-        );
+        assert!(identity(home).unwrap_err().to_string().contains("identity create"));
         fs::write(home.join(KEY_FILE), "not a key").unwrap();
         assert!(format!("{:#}", identity(home).unwrap_err()).contains("identity.key"));
     }

@@ -15,10 +15,7 @@ pub(crate) struct Judge {
 
 impl Judge {
     pub(crate) fn new(params: Params) -> Self {
-        Self {
-            params,
-            randomx: Mutex::new(None),
-        }
+        Self { params, randomx: Mutex::new(None) }
     }
 
     /// Whether a proof proves what was asked, every label of it made again.

@@ -36,9 +36,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             IdentityCommand::Export(args) => home::export(&args),
             IdentityCommand::Import(args) => home::import(&args),
         },
-        Command::Network {
-            command: NetworkCommand::Show { network },
-        } => settings::show(&network),
+        Command::Network { command: NetworkCommand::Show { network } } => settings::show(&network),
         Command::Completions { shell } => Ok(args::completions(shell)),
     };
     outcome::report(result)

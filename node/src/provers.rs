@@ -46,11 +46,7 @@ pub(crate) enum Action {
     /// Close a connection, when all is said.
     Close(ConnectionId),
     /// Judge this proof; the challenge is answered.
-    Judge {
-        software: String,
-        statement: Statement,
-        proof: Proof,
-    },
+    Judge { software: String, statement: Statement, proof: Proof },
     /// This challenge has no proof.
     Unproven(Challenge),
     /// Tell people.
@@ -69,10 +65,7 @@ pub(crate) enum Notice {
     /// A data set that we will not ask for, and why.
     Unsuitable { plot: PlotInfo, why: String },
     /// A proof was asked for.
-    Asked {
-        software: String,
-        statement: Statement,
-    },
+    Asked { software: String, statement: Statement },
     /// It gets on.
     Progress { stage: Stage, done: u64, total: u64 },
     /// A prover failed; another, or the same one later, will be asked.
@@ -126,14 +119,7 @@ pub(crate) struct Provers {
 impl Provers {
     pub(crate) fn new(terms: Terms) -> Self {
         let (peers, actions) = (BTreeMap::new(), VecDeque::new());
-        Self {
-            terms,
-            peers,
-            wanted: None,
-            job: None,
-            jobs: 0,
-            actions,
-        }
+        Self { terms, peers, wanted: None, job: None, jobs: 0, actions }
     }
 
     /// Takes in what happened.
@@ -193,14 +179,7 @@ impl Provers {
 
     fn said(&mut self, now: Time, id: ConnectionId, message: ToNode) {
         match (self.peers.get_mut(&id), message) {
-            (
-                Some(Peer::Stranger(_)),
-                ToNode::Hello {
-                    versions,
-                    network,
-                    software,
-                },
-            ) => {
+            (Some(Peer::Stranger(_)), ToNode::Hello { versions, network, software }) => {
                 self.greet(id, versions, network, software);
             }
             (Some(Peer::Prover(prover)), ToNode::Info(plots)) => {
@@ -211,15 +190,7 @@ impl Provers {
                     }
                 }
             }
-            (
-                Some(Peer::Prover(_)),
-                ToNode::Progress {
-                    job,
-                    stage,
-                    done,
-                    total,
-                },
-            ) => {
+            (Some(Peer::Prover(_)), ToNode::Progress { job, stage, done, total }) => {
                 if self.is_running(id, job) {
                     self.tell(Notice::Progress { stage, done, total });
                 }
@@ -248,14 +219,8 @@ impl Provers {
             Some(_) if network != ours => self.refuse(id, software, Refusal::Network(ours)),
             Some(version) => {
                 self.act(Action::Say(id, ToProver::Welcome(version)));
-                self.tell(Notice::Joined {
-                    software: software.clone(),
-                });
-                let prover = Prover {
-                    software,
-                    plots: Vec::new(),
-                    rests_until: Time::ZERO,
-                };
+                self.tell(Notice::Joined { software: software.clone() });
+                let prover = Prover { software, plots: Vec::new(), rests_until: Time::ZERO };
                 self.peers.insert(id, Peer::Prover(prover));
             }
         }
@@ -264,13 +229,7 @@ impl Provers {
     /// Whether we may ask for a proof of this data.
     fn suitable(&self, plot: &PlotInfo) -> Result<(), String> {
         let params = &self.terms.params;
-        let PlotInfo {
-            node_id,
-            num_units,
-            labels_per_unit,
-            complete,
-            ..
-        } = plot;
+        let PlotInfo { node_id, num_units, labels_per_unit, complete, .. } = plot;
         if *node_id != self.terms.node_id {
             return Err(format!(
                 "it belongs to {node_id}, this node's identity is {}",
@@ -279,9 +238,7 @@ impl Provers {
         }
         if !(params.units_min..=params.units_max).contains(num_units) {
             let (min, max) = (params.units_min, params.units_max);
-            return Err(format!(
-                "it has {num_units} units, the network allows {min} to {max}"
-            ));
+            return Err(format!("it has {num_units} units, the network allows {min} to {max}"));
         }
         if *labels_per_unit < params.labels_per_unit {
             let least = params.labels_per_unit;
@@ -289,26 +246,16 @@ impl Provers {
                 "its units have {labels_per_unit} labels, the network demands {least}"
             ));
         }
-        if *complete {
-            Ok(())
-        } else {
-            Err("it is not complete: run init".to_owned())
-        }
+        if *complete { Ok(()) } else { Err("it is not complete: run init".to_owned()) }
     }
 
     fn is_running(&self, id: ConnectionId, job: JobId) -> bool {
-        self.job
-            .as_ref()
-            .is_some_and(|running| running.id == job && running.at == id)
+        self.job.as_ref().is_some_and(|running| running.id == job && running.at == id)
     }
 
     /// The running job, if it is this one; it runs no longer.
     fn end(&mut self, id: ConnectionId, job: JobId) -> Option<Job> {
-        if self.is_running(id, job) {
-            self.job.take()
-        } else {
-            None
-        }
+        if self.is_running(id, job) { self.job.take() } else { None }
     }
 
     fn software(&self, id: ConnectionId) -> String {
@@ -324,11 +271,7 @@ impl Provers {
         };
         self.wanted = None;
         let software = self.software(id);
-        self.act(Action::Judge {
-            software,
-            statement,
-            proof,
-        });
+        self.act(Action::Judge { software, statement, proof });
     }
 
     fn failed(&mut self, now: Time, id: ConnectionId, job: JobId, why: ProveFailure) {
@@ -362,12 +305,8 @@ impl Provers {
     fn dismiss_silent(&mut self, now: Time) {
         let silent =
             |peer: &Peer| matches!(peer, Peer::Stranger(since) if *since + HELLO_WITHIN <= now);
-        let ids: Vec<_> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| silent(peer))
-            .map(|(id, _)| *id)
-            .collect();
+        let ids: Vec<_> =
+            self.peers.iter().filter(|(_, peer)| silent(peer)).map(|(id, _)| *id).collect();
         for id in ids {
             self.act(Action::Close(id));
             self.gone(id, Some("it said nothing".to_owned()));
@@ -384,10 +323,7 @@ impl Provers {
             Peer::Prover(_) | Peer::Stranger(_) => None,
         });
         let chosen = rested.into_iter().find_map(|(id, prover)| {
-            let plot = prover
-                .plots
-                .iter()
-                .find(|plot| self.suitable(plot).is_ok())?;
+            let plot = prover.plots.iter().find(|plot| self.suitable(plot).is_ok())?;
             Some((id, prover.software.clone(), statement(plot, challenge)))
         });
         let Some((at, software, statement)) = chosen else {
@@ -395,17 +331,8 @@ impl Provers {
         };
         let id = JobId(self.jobs);
         self.jobs += 1;
-        self.act(Action::Say(
-            at,
-            ToProver::Prove {
-                job: id,
-                statement: statement.clone(),
-            },
-        ));
-        self.tell(Notice::Asked {
-            software,
-            statement: statement.clone(),
-        });
+        self.act(Action::Say(at, ToProver::Prove { job: id, statement: statement.clone() }));
+        self.tell(Notice::Asked { software, statement: statement.clone() });
         self.job = Some(Job { id, at, statement });
     }
 }

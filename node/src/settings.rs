@@ -12,15 +12,11 @@ pub(crate) fn network(name: &str) -> Result<Network> {
     }
     let names = presets().map(|preset| preset.name).join(", ");
     let text = std::fs::read_to_string(name).map_err(|error| {
-        WrongUsage(format!(
-            "{name} is neither a network ({names}) nor a file I can read: {error}"
-        ))
+        WrongUsage(format!("{name} is neither a network ({names}) nor a file I can read: {error}"))
     })?;
     let network: Network = toml::from_str(&text)
         .map_err(|error| WrongUsage(format!("{name} is not a network file: {error}")))?;
-    Ok(network
-        .checked()
-        .map_err(|bad| WrongUsage(format!("{name}: {bad}")))?)
+    Ok(network.checked().map_err(|bad| WrongUsage(format!("{name}: {bad}")))?)
 }
 
 /// Prints a network file.
@@ -41,33 +37,14 @@ pub(crate) fn reductions(network: &Network) -> Vec<String> {
         }
     };
     let unit = |labels: u64| format!("{labels} labels ({} KiB)", labels / 64);
-    differ(
-        "a unit",
-        unit(ours.labels_per_unit),
-        unit(theirs.labels_per_unit),
-    );
-    differ(
-        "units",
-        format!("from {}", ours.units_min),
-        format!("from {}", theirs.units_min),
-    );
-    differ(
-        "scrypt N",
-        ours.scrypt_n.to_string(),
-        theirs.scrypt_n.to_string(),
-    );
+    differ("a unit", unit(ours.labels_per_unit), unit(theirs.labels_per_unit));
+    differ("units", format!("from {}", ours.units_min), format!("from {}", theirs.units_min));
+    differ("scrypt N", ours.scrypt_n.to_string(), theirs.scrypt_n.to_string());
     differ("K1", ours.k1.to_string(), theirs.k1.to_string());
     differ("K2", ours.k2.to_string(), theirs.k2.to_string());
     let hashes = |params: &post::Params| {
-        let bound = params
-            .pow_difficulty
-            .0
-            .iter()
-            .fold(0.0, |v, b| v * 256.0 + f64::from(*b));
-        format!(
-            "about {:.0} hashes for each 16 nonces and unit",
-            2_f64.powi(256) / bound
-        )
+        let bound = params.pow_difficulty.0.iter().fold(0.0, |v, b| v * 256.0 + f64::from(*b));
+        format!("about {:.0} hashes for each 16 nonces and unit", 2_f64.powi(256) / bound)
     };
     differ("k2pow", hashes(ours), hashes(theirs));
     lines
@@ -79,14 +56,9 @@ mod tests {
 
     #[test]
     fn mainnet_is_not_reduced_and_standalone_says_how_it_is() {
-        assert_eq!(
-            reductions(&network("mainnet").unwrap()),
-            Vec::<String>::new()
-        );
+        assert_eq!(reductions(&network("mainnet").unwrap()), Vec::<String>::new());
         let lines = reductions(&network("standalone").unwrap());
-        let [unit, units, k2pow] = &lines[..] else {
-            panic!("{lines:?}")
-        };
+        let [unit, units, k2pow] = &lines[..] else { panic!("{lines:?}") };
         assert_eq!(
             unit,
             "a unit: 1024 labels (16 KiB) here, 4294967296 labels (67108864 KiB) on mainnet"

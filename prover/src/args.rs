@@ -265,12 +265,7 @@ pub(crate) struct ServeArgs {
 /// Prints a completion script.
 pub(crate) fn completions(shell: Shell) -> ExitCode {
     let mut command = Args::command();
-    clap_complete::generate(
-        shell,
-        &mut command,
-        "postmesh-prover",
-        &mut std::io::stdout(),
-    );
+    clap_complete::generate(shell, &mut command, "postmesh-prover", &mut std::io::stdout());
     ExitCode::Done
 }
 

@@ -37,21 +37,13 @@ pub(crate) fn info(args: &InfoArgs) -> Result {
     let directory = DataDir::open(&args.data_dir)?;
     let metadata = directory.metadata();
     let files = directory.survey()?;
-    let present: u64 = files
-        .iter()
-        .map(|file| file.present().end - file.present().start)
-        .sum();
+    let present: u64 = files.iter().map(|file| file.present().end - file.present().start).sum();
     let complete = files.iter().all(|file| file.complete().is_ok());
     let num_labels = directory.layout().num_labels();
-    let faults: Vec<String> = files
-        .iter()
-        .filter_map(|file| file.complete().err())
-        .map(|e| e.to_string())
-        .collect();
+    let faults: Vec<String> =
+        files.iter().filter_map(|file| file.complete().err()).map(|e| e.to_string()).collect();
     let n = directory.sidecar().map(|sidecar| sidecar.scrypt_n.get());
-    let value_suits = metadata
-        .nonce_value
-        .map(|label| vrf::suits(&label, num_labels));
+    let value_suits = metadata.nonce_value.map(|label| vrf::suits(&label, num_labels));
     let kernels = (cpu::label_kernels(), cpu::scan_kernels());
     if args.json {
         let answer = json!({
@@ -81,23 +73,12 @@ pub(crate) fn info(args: &InfoArgs) -> Result {
         "size             {} units of {} labels",
         metadata.num_units, metadata.labels_per_unit
     );
-    println!(
-        "labels           {present} of {num_labels} present, in {} files",
-        files.len()
-    );
-    let n = n.map_or("not recorded (data of the reference)".to_owned(), |n| {
-        n.to_string()
-    });
+    println!("labels           {present} of {num_labels} present, in {} files", files.len());
+    let n = n.map_or("not recorded (data of the reference)".to_owned(), |n| n.to_string());
     println!("scrypt N         {n}");
-    let nonce = metadata
-        .nonce
-        .map_or("not known".to_owned(), |index| index.to_string());
+    let nonce = metadata.nonce.map_or("not known".to_owned(), |index| index.to_string());
     println!("VRF nonce        {nonce}");
-    println!(
-        "kernels here     labels: {}; scan: {}",
-        kernels.0.join(", "),
-        kernels.1.join(", ")
-    );
+    println!("kernels here     labels: {}; scan: {}", kernels.0.join(", "), kernels.1.join(", "));
     for fault in &faults {
         println!("fault            {fault}");
     }

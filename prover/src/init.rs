@@ -31,10 +31,7 @@ pub(crate) enum InitError {
     )]
     Foreign { index: LabelIndex, n: ScryptN },
     #[error("the {kernel} kernel made a wrong label at {index}: its batch was not written")]
-    Wrong {
-        kernel: &'static str,
-        index: LabelIndex,
-    },
+    Wrong { kernel: &'static str, index: LabelIndex },
 }
 
 /// What an initialization did.
@@ -82,11 +79,7 @@ impl Init<'_> {
         }
         drop(progress);
         let vrf_nonce = self.vrf_nonce(best, total)?;
-        Ok(Summary {
-            made: total - found,
-            found,
-            vrf_nonce,
-        })
+        Ok(Summary { made: total - found, found, vrf_nonce })
     }
 
     fn commitment(&self) -> Commitment {
@@ -159,14 +152,9 @@ impl Init<'_> {
         let at = (self.draw)(batch.end - batch.start);
         let index = LabelIndex(batch.start + at);
         let expected = post::label(&self.commitment(), index, self.n).stored();
-        let made = labels
-            .chunks_exact(LABEL_BYTES)
-            .nth(usize::try_from(at).unwrap_or(usize::MAX));
+        let made = labels.chunks_exact(LABEL_BYTES).nth(usize::try_from(at).unwrap_or(usize::MAX));
         if made != Some(&expected[..]) {
-            return Err(InitError::Wrong {
-                kernel: self.labeler.kernel(),
-                index,
-            });
+            return Err(InitError::Wrong { kernel: self.labeler.kernel(), index });
         }
         Ok(candidate)
     }
@@ -177,9 +165,7 @@ impl Init<'_> {
         let Some(candidate) = candidate else {
             return Ok(());
         };
-        Ok(self
-            .directory
-            .update(|metadata| metadata.set_vrf_nonce(candidate))?)
+        Ok(self.directory.update(|metadata| metadata.set_vrf_nonce(candidate))?)
     }
 
     /// The VRF nonce: the smallest label, if it is small enough; else the first one past the data
@@ -193,11 +179,7 @@ impl Init<'_> {
             return Ok(candidate.index);
         }
         tracing::info!("no label is small enough for a VRF nonce: searching past the data");
-        let from = self
-            .directory
-            .metadata()
-            .last_position
-            .map_or(total, |last| last.max(total));
+        let from = self.directory.metadata().last_position.map_or(total, |last| last.max(total));
         let mut batches = Batches::new(from..u64::MAX);
         let mut labels = Vec::new();
         while let Some(batch) = batches.next() {
@@ -206,8 +188,7 @@ impl Init<'_> {
                 self.note(Some(candidate))?;
                 return Ok(candidate.index);
             }
-            self.directory
-                .update(|metadata| metadata.last_position = Some(batch.end))?;
+            self.directory.update(|metadata| metadata.last_position = Some(batch.end))?;
             batches.took(start.elapsed());
         }
         // 2⁶⁴ labels were made: not in the life of this universe.
@@ -231,11 +212,7 @@ struct Batches {
 
 impl Batches {
     fn new(range: LabelRange) -> Self {
-        Self {
-            range,
-            size: BATCH_FIRST,
-            last: 0,
-        }
+        Self { range, size: BATCH_FIRST, last: 0 }
     }
 
     fn next(&mut self) -> Option<LabelRange> {
@@ -249,9 +226,7 @@ impl Batches {
     /// Learns from how long the last batch took; at most a doubling at a time.
     fn took(&mut self, time: Duration) {
         let fitting = self.last as f64 * BATCH.as_secs_f64() / time.as_secs_f64().max(1e-6);
-        self.size = (fitting as u64)
-            .clamp(1, self.size.saturating_mul(2))
-            .min(BATCH_MAX);
+        self.size = (fitting as u64).clamp(1, self.size.saturating_mul(2)).min(BATCH_MAX);
     }
 }
 
@@ -303,9 +278,7 @@ mod tests {
 
     fn new_directory(root: &std::path::Path) -> DataDir {
         let metadata = Metadata::new(NodeId([1; 32]), AtxId([2; 32]), 100, 3, 128 * 16);
-        let sidecar = Sidecar {
-            scrypt_n: ScryptN::new(N).unwrap(),
-        };
+        let sidecar = Sidecar { scrypt_n: ScryptN::new(N).unwrap() };
         DataDir::create(root, metadata, sidecar).unwrap()
     }
 
@@ -315,35 +288,18 @@ mod tests {
         fills_max: u32,
     ) -> Result<Summary, InitError> {
         let commitment = Commitment::new(&NodeId([1; 32]), &AtxId([2; 32]));
-        let mut labeler = Plain {
-            commitment,
-            wrong_at,
-            fills: 0,
-            fills_max,
-        };
+        let mut labeler = Plain { commitment, wrong_at, fills: 0, fills_max };
         let mut draws = 0_u64;
         let mut draw = |bound: u64| {
             draws += 7;
             draws % bound
         };
         let n = ScryptN::new(N).unwrap();
-        Init {
-            directory,
-            n,
-            labeler: &mut labeler,
-            stop: &|| false,
-            draw: &mut draw,
-        }
-        .run()
+        Init { directory, n, labeler: &mut labeler, stop: &|| false, draw: &mut draw }.run()
     }
 
     fn contents(directory: &DataDir) -> Vec<Vec<u8>> {
-        directory
-            .survey()
-            .unwrap()
-            .iter()
-            .map(|file| fs::read(&file.path).unwrap())
-            .collect()
+        directory.survey().unwrap().iter().map(|file| fs::read(&file.path).unwrap()).collect()
     }
 
     fn undisturbed() -> (Vec<Vec<u8>>, LabelIndex) {
@@ -370,10 +326,7 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             let mut directory = new_directory(root.path());
             let stopped = init(&mut directory, None, fills_max);
-            assert!(matches!(
-                stopped,
-                Err(InitError::Label(LabelFault::Stopped))
-            ));
+            assert!(matches!(stopped, Err(InitError::Label(LabelFault::Stopped))));
             let mut directory = DataDir::open(root.path()).unwrap();
             let summary = init(&mut directory, None, 99).unwrap();
             assert!(summary.found > 0 && summary.made > 0);
@@ -399,13 +352,7 @@ mod tests {
         let mut directory = new_directory(root.path());
         directory.append(0, &[9; 32]).unwrap();
         let refused = init(&mut directory, None, 99);
-        assert!(matches!(
-            refused,
-            Err(InitError::Foreign {
-                index: LabelIndex(0),
-                ..
-            })
-        ));
+        assert!(matches!(refused, Err(InitError::Foreign { index: LabelIndex(0), .. })));
         assert_eq!(fs::read(directory.file(0).unwrap().path).unwrap(), [9; 32]);
         assert_eq!(directory.metadata().nonce, None);
     }
@@ -417,10 +364,7 @@ mod tests {
         let path = directory.file(1).unwrap().path;
         fs::write(&path, [0; 129 * 16]).unwrap();
         let refused = init(&mut directory, None, 99);
-        assert!(matches!(
-            refused,
-            Err(InitError::Plot(PlotError::Oversized { .. }))
-        ));
+        assert!(matches!(refused, Err(InitError::Plot(PlotError::Oversized { .. }))));
         assert_eq!(directory.file(0).unwrap().found, None);
     }
 
@@ -430,13 +374,7 @@ mod tests {
         let mut directory = new_directory(root.path());
         // The first draw is 7 of a batch of 64.
         let refused = init(&mut directory, Some(7), 99);
-        assert!(matches!(
-            refused,
-            Err(InitError::Wrong {
-                index: LabelIndex(7),
-                ..
-            })
-        ));
+        assert!(matches!(refused, Err(InitError::Wrong { index: LabelIndex(7), .. })));
         assert_eq!(directory.file(0).unwrap().found, None);
     }
 

@@ -65,25 +65,15 @@ pub(crate) fn report(result: Result) -> ExitCode {
 /// Help and version are answers; everything else that clap says is about wrong usage.
 pub(crate) fn of_clap(error: &clap::Error) -> ExitCode {
     let printed = error.print().is_ok();
-    if error.use_stderr() || !printed {
-        ExitCode::Usage
-    } else {
-        ExitCode::Done
-    }
+    if error.use_stderr() || !printed { ExitCode::Usage } else { ExitCode::Done }
 }
 
 /// Sends logs to stderr: sentences, or JSON lines with `--json`. `POSTMESH_LOG` filters them.
 pub(crate) fn logs(json: bool) {
     let filter = EnvFilter::try_from_env("POSTMESH_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colours);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
     let builder = builder.with_writer(std::io::stderr);
     // A second call in one process (tests) keeps the first one's choice.
-    let _ = if json {
-        builder.json().try_init()
-    } else {
-        builder.with_target(false).try_init()
-    };
+    let _ = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
 }

@@ -33,15 +33,7 @@ impl Progress {
         total: u64,
     ) -> Self {
         let (start, terminal) = (Instant::now(), std::io::stderr().is_terminal());
-        Self {
-            what: what.into(),
-            unit,
-            total,
-            before,
-            start,
-            next: start + QUIET,
-            terminal,
-        }
+        Self { what: what.into(), unit, total, before, start, next: start + QUIET, terminal }
     }
 
     /// Says how far it is, if it is time to.
@@ -50,20 +42,8 @@ impl Progress {
         if now < self.next {
             return;
         }
-        self.next = now
-            + if self.terminal {
-                TERMINAL_EVERY
-            } else {
-                LOG_EVERY
-            };
-        let line = line(
-            &self.what,
-            self.unit,
-            done,
-            self.before,
-            self.total,
-            now - self.start,
-        );
+        self.next = now + if self.terminal { TERMINAL_EVERY } else { LOG_EVERY };
+        let line = line(&self.what, self.unit, done, self.before, self.total, now - self.start);
         let mut stderr = std::io::stderr();
         let written = if self.terminal {
             write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush())
@@ -87,11 +67,7 @@ fn line(what: &str, unit: &str, done: u64, before: u64, total: u64, elapsed: Dur
     let percent = done as f64 / total.max(1) as f64 * 100.0;
     let rate = done.saturating_sub(before) as f64 / elapsed.as_secs_f64().max(1e-3);
     let left = total.saturating_sub(done) as f64 / rate;
-    let left = if left.is_finite() {
-        human_time(left)
-    } else {
-        "?".to_owned()
-    };
+    let left = if left.is_finite() { human_time(left) } else { "?".to_owned() };
     format!(
         "{what}: {percent:.1} % ({done} of {total} {unit}), {} {unit}/s, {left} left",
         human(rate)
@@ -132,14 +108,7 @@ mod tests {
 
     #[test]
     fn the_line_tells_share_rate_and_time_left() {
-        let line = line(
-            "initializing",
-            "labels",
-            3000,
-            1000,
-            11_000,
-            Duration::from_secs(2),
-        );
+        let line = line("initializing", "labels", 3000, 1000, 11_000, Duration::from_secs(2));
         let expected = "initializing: 27.3 % (3000 of 11000 labels), 1.00 k labels/s, 8 s left";
         assert_eq!(line, expected);
     }
@@ -151,12 +120,9 @@ mod tests {
 
     #[test]
     fn times_read_well() {
-        for (seconds, text) in [
-            (5.4, "5 s"),
-            (65.0, "1 min 5 s"),
-            (7260.0, "2 h 1 min"),
-            (180_000.0, "2 d 2 h"),
-        ] {
+        for (seconds, text) in
+            [(5.4, "5 s"), (65.0, "1 min 5 s"), (7260.0, "2 h 1 min"), (180_000.0, "2 d 2 h")]
+        {
             assert_eq!(human_time(seconds), text);
         }
     }

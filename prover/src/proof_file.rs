@@ -60,11 +60,7 @@ impl ProofFile {
     pub fn decode(text: &[u8]) -> Result<(Proof, Statement), BadProofFile> {
         let file: Self = serde_json::from_slice(text)?;
         let indices = post::from_hex(&file.indices)?;
-        let proof = Proof {
-            nonce: Nonce(file.nonce),
-            indices,
-            pow: file.pow,
-        };
+        let proof = Proof { nonce: Nonce(file.nonce), indices, pow: file.pow };
         let statement = Statement {
             node_id: file.node_id,
             commitment_atx_id: file.commitment_atx_id,
@@ -82,11 +78,7 @@ mod tests {
 
     #[test]
     fn proofs_round_trip_as_json() {
-        let proof = Proof {
-            nonce: Nonce(17),
-            indices: vec![0xde, 0xad],
-            pow: 5,
-        };
+        let proof = Proof { nonce: Nonce(17), indices: vec![0xde, 0xad], pow: 5 };
         let statement = Statement {
             node_id: NodeId([1; 32]),
             commitment_atx_id: AtxId([2; 32]),
@@ -99,15 +91,9 @@ mod tests {
             text.starts_with(r#"{"nonce":17,"indices":"dead","pow":5,"node_id":"0101"#),
             "{text}"
         );
-        assert_eq!(
-            ProofFile::decode(text.as_bytes()).unwrap(),
-            (proof, statement)
-        );
+        assert_eq!(ProofFile::decode(text.as_bytes()).unwrap(), (proof, statement));
         assert!(ProofFile::decode(b"{}").is_err());
         let odd = text.replace("dead", "dea");
-        assert!(matches!(
-            ProofFile::decode(odd.as_bytes()),
-            Err(BadProofFile::Indices(_))
-        ));
+        assert!(matches!(ProofFile::decode(odd.as_bytes()), Err(BadProofFile::Indices(_))));
     }
 }

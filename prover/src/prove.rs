@@ -34,10 +34,7 @@ pub(crate) struct Job {
 /// Why there is no proof.
 #[derive(Debug, Error)]
 pub(crate) enum ProveError {
-    #[error(
-        "all {} nonces were tried: this data has no proof for this challenge",
-        Nonce::END
-    )]
+    #[error("all {} nonces were tried: this data has no proof for this challenge", Nonce::END)]
     NoProof,
     #[error("stopped on request")]
     Stopped,
@@ -48,10 +45,7 @@ pub(crate) enum ProveError {
     #[error(transparent)]
     NoUnits(#[from] NoUnits),
     #[error("{num_units} units of {labels_per_unit} labels are more than there can be")]
-    LabelCount {
-        num_units: u32,
-        labels_per_unit: u64,
-    },
+    LabelCount { num_units: u32, labels_per_unit: u64 },
     #[error("the k2pow could not be solved: {0}")]
     Pow(SolveError),
     #[error("the scan failed: {0}")]
@@ -86,33 +80,19 @@ pub(crate) fn prove(
     for file in directory.survey()? {
         file.complete()?;
     }
-    let Statement {
-        num_units,
-        labels_per_unit,
-        ..
-    } = job.statement;
+    let Statement { num_units, labels_per_unit, .. } = job.statement;
     let num_labels = job.statement.num_labels();
-    let num_labels = num_labels.ok_or(ProveError::LabelCount {
-        num_units,
-        labels_per_unit,
-    })?;
+    let num_labels = num_labels.ok_or(ProveError::LabelCount { num_units, labels_per_unit })?;
     let threshold = Threshold::new(job.params.k1, num_labels)?;
     let difficulty = job.params.pow_difficulty.scaled(num_units)?;
     for number in 0.. {
         let nonces = pass(number, job.nonces).ok_or(ProveError::NoProof)?;
         let keys = buy(job, nonces.clone(), difficulty, around)?;
-        let mut tally = Tally::new(
-            Nonce(nonces.start),
-            nonces.end - nonces.start,
-            job.params.k2,
-        );
+        let mut tally = Tally::new(Nonce(nonces.start), nonces.end - nonces.start, job.params.k2);
         let mut scanner = Scan::new(keys.clone(), threshold, job.threads);
         if let Some(winner) = scan(directory, num_labels, &mut scanner, &mut tally, around)? {
             let group = winner.nonce.group();
-            let pow = keys
-                .iter()
-                .find(|keys| Some(keys.group) == group)
-                .map_or(0, |keys| keys.pow);
+            let pow = keys.iter().find(|keys| Some(keys.group) == group).map_or(0, |keys| keys.pow);
             let proof = Proof::new(&winner, num_labels, pow);
             check(&proof, job, around)?;
             return Ok(proof);
@@ -135,22 +115,12 @@ fn buy(
         .collect();
     let total = groups.len() as u64;
     let count = u32::try_from(groups.len()).unwrap_or(u32::MAX);
-    let randomx = around
-        .pows
-        .to_solve(&difficulty, count)
-        .map_err(SolveError::from)?;
-    let Statement {
-        challenge, node_id, ..
-    } = job.statement;
+    let randomx = around.pows.to_solve(&difficulty, count).map_err(SolveError::from)?;
+    let Statement { challenge, node_id, .. } = job.statement;
     let mut keys = Vec::with_capacity(groups.len());
     for (done, group) in (0..).zip(groups) {
         (around.progress)(Stage::Pow, done, total);
-        let puzzle = Puzzle {
-            group,
-            challenge,
-            node_id,
-            difficulty,
-        };
+        let puzzle = Puzzle { group, challenge, node_id, difficulty };
         let pow = solve(&randomx, &puzzle, job.threads.get(), around.stop, &|_| ())?;
         keys.push(GroupKeys::new(&challenge, group, pow));
     }
@@ -225,11 +195,7 @@ fn read_ahead(
 /// The node will verify the proof; we do it first, since a bad one would cost the identity.
 fn check(proof: &Proof, job: &Job, around: &Surroundings<'_>) -> Result<(), ProveError> {
     let randomx = around.pows.to_verify().map_err(SolveError::from)?;
-    let params = Params {
-        units_min: 1,
-        units_max: u32::MAX,
-        ..job.params.clone()
-    };
+    let params = Params { units_min: 1, units_max: u32::MAX, ..job.params.clone() };
     verify(proof, &job.statement, &params, Indices::All, &*randomx)
         .map_err(|failure| ProveError::Invalid(failure.to_string()))
 }

@@ -21,11 +21,7 @@ pub(crate) struct Pows {
 
 impl Pows {
     pub(crate) fn new(choice: RandomXArg, threads: usize) -> Self {
-        Self {
-            choice,
-            threads,
-            made: Mutex::new(None),
-        }
+        Self { choice, threads, made: Mutex::new(None) }
     }
 
     /// RandomX for solving `groups` puzzles of this (scaled) difficulty.
@@ -34,10 +30,7 @@ impl Pows {
         difficulty: &Difficulty,
         groups: u32,
     ) -> Result<Arc<RandomX>, PowFault> {
-        self.get(mode(
-            self.choice,
-            expected_hashes(difficulty) * f64::from(groups),
-        ))
+        self.get(mode(self.choice, expected_hashes(difficulty) * f64::from(groups)))
     }
 
     /// RandomX in whichever mode there is, light if there is none.
@@ -47,10 +40,7 @@ impl Pows {
 
     /// One that is there already is used, unless a fast one is wanted and it is light.
     fn get(&self, wanted: Mode) -> Result<Arc<RandomX>, PowFault> {
-        let mut made = self
-            .made
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut made = self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(randomx) = made.as_ref()
             && (randomx.mode() == Mode::Fast || wanted == Mode::Light)
         {
@@ -75,10 +65,7 @@ impl Pows {
 
 /// Hashes that a solution takes on average: `2²⁵⁶ / difficulty`.
 fn expected_hashes(difficulty: &Difficulty) -> f64 {
-    let value = difficulty
-        .0
-        .iter()
-        .fold(0.0, |value, byte| value * 256.0 + f64::from(*byte));
+    let value = difficulty.0.iter().fold(0.0, |value, byte| value * 256.0 + f64::from(*byte));
     2_f64.powi(256) / value
 }
 

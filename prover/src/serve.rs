@@ -48,26 +48,14 @@ pub(crate) fn serve(args: &ServeArgs) -> Result {
         pows: Pows::new(args.randomx, threads.get()),
     });
     for plot in prover.plots()? {
-        let PlotInfo {
-            node_id,
-            num_units,
-            labels_per_unit,
-            complete,
-            ..
-        } = plot;
-        let state = if complete {
-            "complete"
-        } else {
-            "not complete: run init"
-        };
+        let PlotInfo { node_id, num_units, labels_per_unit, complete, .. } = plot;
+        let state = if complete { "complete" } else { "not complete: run init" };
         tracing::info!(
             "holding {num_units} units of {labels_per_unit} labels of {node_id}, {state}"
         );
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let code = runtime.block_on(async {
         tokio::select! {
             stopped = signalled() => stopped.map(|()| ExitCode::Done).map_err(Failure::from),
@@ -134,11 +122,7 @@ async fn converse(
     let plots = prover.plots().map_err(Parting::Failed)?;
     let mut session = Session::new(prover.network.id, plots);
     let (events, mut from_work) = unbounded_channel();
-    let mut work = Work {
-        prover,
-        events,
-        stop: Stop::default(),
-    };
+    let mut work = Work { prover, events, stop: Stop::default() };
     let result = loop {
         match act(&mut session, &mut work, &mut outgoing).await {
             Ok(()) => {}
@@ -174,11 +158,7 @@ async fn act(
     while let Some(action) = session.poll() {
         match action {
             Action::Say(message) => outgoing.send(&message).await.map_err(Parting::Link)?,
-            Action::Start {
-                job,
-                plot,
-                statement,
-            } => work.start(job, plot, statement),
+            Action::Start { job, plot, statement } => work.start(job, plot, statement),
             Action::Stop(_) => work.stop.set(),
             Action::Leave(refusal) => return Err(Parting::Refused(refusal)),
             Action::Breach(what) => {
@@ -200,11 +180,8 @@ struct Work<'a> {
 impl Work<'_> {
     fn start(&mut self, job: JobId, plot: usize, statement: Statement) {
         self.stop = Stop::default();
-        let (prover, events, stop) = (
-            Arc::clone(self.prover),
-            self.events.clone(),
-            self.stop.clone(),
-        );
+        let (prover, events, stop) =
+            (Arc::clone(self.prover), self.events.clone(), self.stop.clone());
         tracing::info!(
             "proving {} units for challenge {}",
             statement.num_units,
@@ -225,10 +202,7 @@ impl Work<'_> {
 impl Prover {
     /// The data sets as they are on disk now.
     fn plots(&self) -> Result<Vec<PlotInfo>> {
-        self.directories
-            .iter()
-            .map(|path| plot_info(&DataDir::open(path)?))
-            .collect()
+        self.directories.iter().map(|path| plot_info(&DataDir::open(path)?)).collect()
     }
 
     fn prove(
@@ -247,28 +221,18 @@ impl Prover {
                 return;
             }
             *last = (Some(stage), Instant::now());
-            let _ = events.send(Event::Progress {
-                job,
-                stage,
-                done,
-                total,
-            });
+            let _ = events.send(Event::Progress { job, stage, done, total });
         };
         let stop = || stop.is_set();
-        let around = Surroundings {
-            pows: &self.pows,
-            stop: &stop,
-            progress: &progress,
-        };
-        self.prove_in(path, statement, &around)
-            .map_err(|failure| match failure {
-                Failure::CouldNot(error) => match error.downcast_ref::<ProveError>() {
-                    Some(ProveError::Stopped) => ProveFailure::Cancelled,
-                    Some(ProveError::NoProof) => ProveFailure::NoProof,
-                    _ => ProveFailure::Fault(cut(&error.to_string())),
-                },
-                Failure::Usage(text) => ProveFailure::Fault(cut(&text)),
-            })
+        let around = Surroundings { pows: &self.pows, stop: &stop, progress: &progress };
+        self.prove_in(path, statement, &around).map_err(|failure| match failure {
+            Failure::CouldNot(error) => match error.downcast_ref::<ProveError>() {
+                Some(ProveError::Stopped) => ProveFailure::Cancelled,
+                Some(ProveError::NoProof) => ProveFailure::NoProof,
+                _ => ProveFailure::Fault(cut(&error.to_string())),
+            },
+            Failure::Usage(text) => ProveFailure::Fault(cut(&text)),
+        })
     }
 
     fn prove_in(
@@ -280,26 +244,15 @@ impl Prover {
         let _lock = Lock::shared(path)?;
         let directory = DataDir::open(path)?;
         let scrypt_n = crate::commands::scrypt_n(&directory, &self.network)?;
-        let params = Params {
-            scrypt_n,
-            ..self.network.params.clone()
-        };
-        let job = Job {
-            statement,
-            params,
-            nonces: self.nonces,
-            threads: self.threads,
-        };
+        let params = Params { scrypt_n, ..self.network.params.clone() };
+        let job = Job { statement, params, nonces: self.nonces, threads: self.threads };
         Ok(prove(&job, &directory, around)?)
     }
 }
 
 fn plot_info(directory: &DataDir) -> Result<PlotInfo> {
     let metadata = directory.metadata();
-    let complete = directory
-        .survey()?
-        .iter()
-        .all(|file| file.complete().is_ok());
+    let complete = directory.survey()?.iter().all(|file| file.complete().is_ok());
     Ok(PlotInfo {
         node_id: metadata.node_id,
         commitment_atx_id: metadata.commitment_atx_id,
@@ -312,8 +265,6 @@ fn plot_info(directory: &DataDir) -> Result<PlotInfo> {
 
 /// A text cut to what the link carries, at a character.
 fn cut(text: &str) -> String {
-    let fits = text
-        .char_indices()
-        .take_while(|(at, c)| at + c.len_utf8() <= TEXT_BYTES_MAX);
+    let fits = text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= TEXT_BYTES_MAX);
     fits.map(|(_, character)| character).collect()
 }

@@ -15,17 +15,9 @@ pub(crate) enum Event {
     /// The node said something.
     Said(ToProver),
     /// The job got on.
-    Progress {
-        job: JobId,
-        stage: Stage,
-        done: u64,
-        total: u64,
-    },
+    Progress { job: JobId, stage: Stage, done: u64, total: u64 },
     /// The job ended.
-    Ended {
-        job: JobId,
-        result: Result<Proof, ProveFailure>,
-    },
+    Ended { job: JobId, result: Result<Proof, ProveFailure> },
 }
 
 /// What is to be done.
@@ -34,11 +26,7 @@ pub(crate) enum Action {
     /// Say this to the node.
     Say(ToNode),
     /// Prove the data set with this number.
-    Start {
-        job: JobId,
-        plot: usize,
-        statement: Statement,
-    },
+    Start { job: JobId, plot: usize, statement: Statement },
     /// Stop proving; the job's end will be reported.
     Stop(JobId),
     /// The node does not want us. Close.
@@ -70,37 +58,18 @@ impl Session {
     /// A conversation that begins with our hello.
     pub(crate) fn new(network: NetworkId, plots: Vec<PlotInfo>) -> Self {
         let software = concat!("postmesh-prover ", env!("CARGO_PKG_VERSION")).to_owned();
-        let hello = ToNode::Hello {
-            versions: SpokenVersions::OURS,
-            network,
-            software,
-        };
+        let hello = ToNode::Hello { versions: SpokenVersions::OURS, network, software };
         let actions = VecDeque::from([Action::Say(hello)]);
-        Self {
-            state: State::Greeting,
-            plots,
-            job: None,
-            actions,
-        }
+        Self { state: State::Greeting, plots, job: None, actions }
     }
 
     /// Takes in what happened.
     pub(crate) fn handle(&mut self, event: Event) {
         match event {
             Event::Said(message) => self.said(message),
-            Event::Progress {
-                job,
-                stage,
-                done,
-                total,
-            } => {
+            Event::Progress { job, stage, done, total } => {
                 if self.job == Some(job) {
-                    self.act(Action::Say(ToNode::Progress {
-                        job,
-                        stage,
-                        done,
-                        total,
-                    }));
+                    self.act(Action::Say(ToNode::Progress { job, stage, done, total }));
                 }
             }
             Event::Ended { job, result } => {
@@ -155,20 +124,13 @@ impl Session {
 
     fn prove(&mut self, job: JobId, statement: Statement) {
         let refuse = |why| Action::Say(ToNode::Failed { job, why });
-        let plot = self
-            .plots
-            .iter()
-            .position(|plot| plot.complete && matches(plot, &statement));
+        let plot = self.plots.iter().position(|plot| plot.complete && matches(plot, &statement));
         let action = match (plot, self.job) {
             (None, _) => refuse(ProveFailure::NoSuchData),
             (Some(_), Some(_)) => refuse(ProveFailure::Busy),
             (Some(plot), None) => {
                 self.job = Some(job);
-                Action::Start {
-                    job,
-                    plot,
-                    statement,
-                }
+                Action::Start { job, plot, statement }
             }
         };
         self.act(action);
@@ -216,20 +178,14 @@ mod tests {
 
     fn open(plots: Vec<PlotInfo>) -> Session {
         let mut session = Session::new(NetworkId([9; 32]), plots.clone());
-        assert!(matches!(
-            session.poll(),
-            Some(Action::Say(ToNode::Hello { .. }))
-        ));
+        assert!(matches!(session.poll(), Some(Action::Say(ToNode::Hello { .. }))));
         let answer = after(&mut session, Event::Said(ToProver::Welcome(Version::V1)));
         assert_eq!(answer, [Action::Say(ToNode::Info(plots))]);
         session
     }
 
     fn ask(job: u64, statement: Statement) -> Event {
-        Event::Said(ToProver::Prove {
-            job: JobId(job),
-            statement,
-        })
+        Event::Said(ToProver::Prove { job: JobId(job), statement })
     }
 
     #[test]
@@ -237,59 +193,15 @@ mod tests {
         let mut session = open(vec![plot()]);
         let (job, statement) = (JobId(5), statement());
         let started = after(&mut session, ask(5, statement.clone()));
-        assert_eq!(
-            started,
-            [Action::Start {
-                job,
-                plot: 0,
-                statement
-            }]
-        );
+        assert_eq!(started, [Action::Start { job, plot: 0, statement }]);
         let (stage, done, total) = (Stage::Scan, 1, 2);
-        let said = after(
-            &mut session,
-            Event::Progress {
-                job,
-                stage,
-                done,
-                total,
-            },
-        );
-        assert_eq!(
-            said,
-            [Action::Say(ToNode::Progress {
-                job,
-                stage,
-                done,
-                total
-            })]
-        );
-        let proof = Proof {
-            nonce: Nonce(1),
-            indices: vec![],
-            pow: 0,
-        };
-        let said = after(
-            &mut session,
-            Event::Ended {
-                job,
-                result: Ok(proof.clone()),
-            },
-        );
+        let said = after(&mut session, Event::Progress { job, stage, done, total });
+        assert_eq!(said, [Action::Say(ToNode::Progress { job, stage, done, total })]);
+        let proof = Proof { nonce: Nonce(1), indices: vec![], pow: 0 };
+        let said = after(&mut session, Event::Ended { job, result: Ok(proof.clone()) });
         assert_eq!(said, [Action::Say(ToNode::Proved { job, proof })]);
         // What comes late from a job that is over is nobody's business.
-        assert_eq!(
-            after(
-                &mut session,
-                Event::Progress {
-                    job,
-                    stage,
-                    done,
-                    total
-                }
-            ),
-            []
-        );
+        assert_eq!(after(&mut session, Event::Progress { job, stage, done, total }), []);
     }
 
     #[test]
@@ -300,32 +212,18 @@ mod tests {
         let (job, why) = (JobId(2), ProveFailure::Busy);
         assert_eq!(said, [Action::Say(ToNode::Failed { job, why })]);
         let result = Err(ProveFailure::NoProof);
-        after(
-            &mut session,
-            Event::Ended {
-                job: JobId(1),
-                result,
-            },
-        );
+        after(&mut session, Event::Ended { job: JobId(1), result });
         let started = after(&mut session, ask(3, statement()));
         assert!(matches!(started[..], [Action::Start { .. }]));
     }
 
     #[test]
     fn data_that_is_not_held_or_not_complete_is_not_proven() {
-        let incomplete = PlotInfo {
-            complete: false,
-            ..plot()
-        };
-        let larger = Statement {
-            num_units: 5,
-            ..statement()
-        };
-        for (plots, statement) in [
-            (vec![], statement()),
-            (vec![incomplete], statement()),
-            (vec![plot()], larger),
-        ] {
+        let incomplete = PlotInfo { complete: false, ..plot() };
+        let larger = Statement { num_units: 5, ..statement() };
+        for (plots, statement) in
+            [(vec![], statement()), (vec![incomplete], statement()), (vec![plot()], larger)]
+        {
             let mut session = open(plots);
             let (job, why) = (JobId(1), ProveFailure::NoSuchData);
             let said = after(&mut session, ask(1, statement));
@@ -337,10 +235,7 @@ mod tests {
     fn only_the_running_job_is_cancelled() {
         let mut session = open(vec![plot()]);
         after(&mut session, ask(1, statement()));
-        assert_eq!(
-            after(&mut session, Event::Said(ToProver::Cancel(JobId(2)))),
-            []
-        );
+        assert_eq!(after(&mut session, Event::Said(ToProver::Cancel(JobId(2)))), []);
         let stopped = after(&mut session, Event::Said(ToProver::Cancel(JobId(1))));
         assert_eq!(stopped, [Action::Stop(JobId(1))]);
     }
@@ -351,10 +246,7 @@ mod tests {
         session.poll();
         let left = after(&mut session, Event::Said(ToProver::Info));
         assert!(matches!(left[..], [Action::Breach(_)]));
-        assert_eq!(
-            after(&mut session, Event::Said(ToProver::Welcome(Version::V1))),
-            []
-        );
+        assert_eq!(after(&mut session, Event::Said(ToProver::Welcome(Version::V1))), []);
         let mut session = open(vec![]);
         let left = after(&mut session, Event::Said(ToProver::Welcome(Version::V1)));
         assert!(matches!(left[..], [Action::Breach(_)]));

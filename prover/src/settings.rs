@@ -30,14 +30,7 @@ pub(crate) fn network(args: &NetworkArgs, proof: &ProofArgs) -> Result<Network> 
     let (id, mut params) = match &args.network {
         None => {
             let [Preset { id, params, .. }, ..] = presets();
-            (
-                id,
-                Params {
-                    units_min: 1,
-                    units_max: u32::MAX,
-                    ..params
-                },
-            )
+            (id, Params { units_min: 1, units_max: u32::MAX, ..params })
         }
         Some(name) => named(name)?,
     };
@@ -49,11 +42,7 @@ pub(crate) fn network(args: &NetworkArgs, proof: &ProofArgs) -> Result<Network> 
     params.k2 = proof.k2.unwrap_or(params.k2);
     params.pow_difficulty = proof.pow_difficulty.unwrap_or(params.pow_difficulty);
     let params = params.checked().map_err(usage)?;
-    Ok(Network {
-        id,
-        params,
-        n_is_explicit: args.scrypt_n.is_some(),
-    })
+    Ok(Network { id, params, n_is_explicit: args.scrypt_n.is_some() })
 }
 
 /// A preset by its name, or a network file by its path.
@@ -85,9 +74,7 @@ pub(crate) fn nonces(asked: u32) -> Result<u32> {
         Ok(asked)
     } else {
         let (step, end) = (Nonce::PER_GROUP, Nonce::END);
-        Err(Failure::usage(format!(
-            "--nonces {asked}: must be a multiple of {step} up to {end}"
-        )))
+        Err(Failure::usage(format!("--nonces {asked}: must be a multiple of {step} up to {end}")))
     }
 }
 
@@ -96,18 +83,12 @@ mod tests {
     use super::*;
 
     fn args(network: Option<&str>) -> NetworkArgs {
-        NetworkArgs {
-            network: network.map(str::to_owned),
-            scrypt_n: None,
-        }
+        NetworkArgs { network: network.map(str::to_owned), scrypt_n: None }
     }
 
     #[test]
     fn flags_override_the_network() {
-        let proof = ProofArgs {
-            k1: Some(12),
-            ..ProofArgs::default()
-        };
+        let proof = ProofArgs { k1: Some(12), ..ProofArgs::default() };
         let network = network(&args(Some("standalone")), &proof).unwrap();
         assert_eq!((network.params.k1, network.params.k2), (12, 37));
         assert_eq!(network.params.labels_per_unit, 1024);
@@ -116,10 +97,7 @@ mod tests {
     #[test]
     fn without_a_network_units_are_free() {
         let network = network(&args(None), &ProofArgs::default()).unwrap();
-        assert_eq!(
-            (network.params.units_min, network.params.units_max),
-            (1, u32::MAX)
-        );
+        assert_eq!((network.params.units_min, network.params.units_max), (1, u32::MAX));
         assert_eq!(network.params.labels_per_unit, 1 << 32);
     }
 
@@ -128,10 +106,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("home.toml");
         let post = toml::to_string(&presets()[2].params).unwrap();
-        let text = format!(
-            "id = \"{}\"\nname = \"home\"\n[post]\n{post}",
-            "ab".repeat(32)
-        );
+        let text = format!("id = \"{}\"\nname = \"home\"\n[post]\n{post}", "ab".repeat(32));
         std::fs::write(&path, &text).unwrap();
         let path = path.to_str().unwrap();
         let network_of = |path| network(&args(Some(path)), &ProofArgs::default());

@@ -12,18 +12,14 @@ pub(crate) struct Stop(Arc<AtomicBool>);
 impl Stop {
     /// A flag that Ctrl-C and SIGTERM set.
     pub(crate) fn on_signals() -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let stop = Self::default();
         let flag = stop.clone();
-        thread::Builder::new()
-            .name("signals".into())
-            .spawn(move || {
-                if runtime.block_on(signalled()).is_ok() {
-                    flag.set();
-                }
-            })?;
+        thread::Builder::new().name("signals".into()).spawn(move || {
+            if runtime.block_on(signalled()).is_ok() {
+                flag.set();
+            }
+        })?;
         Ok(stop)
     }
 

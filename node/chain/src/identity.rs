@@ -44,14 +44,10 @@ impl Identity {
     pub fn from_text(text: &str) -> Result<Self, BadKey> {
         let bytes = from_hex(text.trim())?;
         if let Ok(pair) = <[u8; 64]>::try_from(bytes.as_slice()) {
-            return SigningKey::from_keypair_bytes(&pair)
-                .map(Self)
-                .map_err(|_| BadKey::Halves);
+            return SigningKey::from_keypair_bytes(&pair).map(Self).map_err(|_| BadKey::Halves);
         }
         let bytes_found = bytes.len();
-        let seed = bytes
-            .try_into()
-            .map_err(|_| BadKey::Length { bytes: bytes_found })?;
+        let seed = bytes.try_into().map_err(|_| BadKey::Length { bytes: bytes_found })?;
         Ok(Self::from_seed(&seed))
     }
 
@@ -90,13 +86,7 @@ mod tests {
     fn what_is_no_key_is_refused() {
         let swapped = alloc::format!("{SEED}{SEED}");
         assert_eq!(Identity::from_text(&swapped).err(), Some(BadKey::Halves));
-        assert_eq!(
-            Identity::from_text("ab").err(),
-            Some(BadKey::Length { bytes: 1 })
-        );
-        assert!(matches!(
-            Identity::from_text("xy").err(),
-            Some(BadKey::Hex(_))
-        ));
+        assert_eq!(Identity::from_text("ab").err(), Some(BadKey::Length { bytes: 1 }));
+        assert!(matches!(Identity::from_text("xy").err(), Some(BadKey::Hex(_))));
     }
 }

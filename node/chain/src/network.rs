@@ -41,11 +41,7 @@ impl Network {
     /// A network with these parameters.
     #[must_use]
     pub fn new(name: String, post: Params) -> Self {
-        Self {
-            id: id(&name, &post),
-            name,
-            post,
-        }
+        Self { id: id(&name, &post), name, post }
     }
 
     /// One of those that postmesh ships.
@@ -62,11 +58,7 @@ impl Network {
     pub fn checked(self) -> Result<Self, BadNetwork> {
         let computed = id(&self.name, &self.post);
         let found = self.id;
-        if found == computed {
-            Ok(self)
-        } else {
-            Err(BadNetwork::Id { found, computed })
-        }
+        if found == computed { Ok(self) } else { Err(BadNetwork::Id { found, computed }) }
     }
 
     /// Its id.
@@ -112,12 +104,7 @@ mod tests {
     fn the_presets_ids_are_their_hashes() {
         for preset in presets() {
             let network = Network::preset(preset.name).unwrap();
-            assert_eq!(
-                network.id().to_string(),
-                preset.id.to_string(),
-                "{}",
-                preset.name
-            );
+            assert_eq!(network.id().to_string(), preset.id.to_string(), "{}", preset.name);
             assert_eq!(network.post(), &preset.params);
         }
         assert_eq!(Network::preset("nowhere"), None);
@@ -127,34 +114,13 @@ mod tests {
     fn every_parameter_is_in_the_id() {
         let base = presets()[2].params.clone();
         let variants = [
-            Params {
-                labels_per_unit: 1025,
-                ..base.clone()
-            },
-            Params {
-                units_min: 2,
-                ..base.clone()
-            },
-            Params {
-                units_max: 5,
-                ..base.clone()
-            },
-            Params {
-                scrypt_n: post::ScryptN::new(4096).unwrap(),
-                ..base.clone()
-            },
-            Params {
-                k1: 25,
-                ..base.clone()
-            },
-            Params {
-                k2: 36,
-                ..base.clone()
-            },
-            Params {
-                pow_difficulty: post::k2pow::Difficulty([1; 32]),
-                ..base.clone()
-            },
+            Params { labels_per_unit: 1025, ..base.clone() },
+            Params { units_min: 2, ..base.clone() },
+            Params { units_max: 5, ..base.clone() },
+            Params { scrypt_n: post::ScryptN::new(4096).unwrap(), ..base.clone() },
+            Params { k1: 25, ..base.clone() },
+            Params { k2: 36, ..base.clone() },
+            Params { pow_difficulty: post::k2pow::Difficulty([1; 32]), ..base.clone() },
         ];
         let id = |params| Network::new("x".into(), params).id();
         let mut ids: alloc::vec::Vec<_> =

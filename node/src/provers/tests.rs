@@ -29,11 +29,7 @@ fn plot() -> PlotInfo {
 }
 
 fn hello(network: NetworkId) -> ToNode {
-    ToNode::Hello {
-        versions: SpokenVersions::OURS,
-        network,
-        software: "p".into(),
-    }
+    ToNode::Hello { versions: SpokenVersions::OURS, network, software: "p".into() }
 }
 
 fn at(provers: &mut Provers, seconds: u64, event: Event) -> Vec<Action> {
@@ -50,12 +46,8 @@ fn join(provers: &mut Provers, id: ConnectionId, plot: PlotInfo) -> Vec<Action> 
     after(provers, Event::Connected(id));
     let network = provers.terms.network;
     let greeted = after(provers, Event::Said(id, hello(network)));
-    let (welcome, joined) = (
-        ToProver::Welcome(Version::V1),
-        Notice::Joined {
-            software: "p".into(),
-        },
-    );
+    let (welcome, joined) =
+        (ToProver::Welcome(Version::V1), Notice::Joined { software: "p".into() });
     assert_eq!(greeted, [Action::Say(id, welcome), Action::Tell(joined)]);
     after(provers, Event::Said(id, ToNode::Info(vec![plot])))
 }
@@ -63,26 +55,13 @@ fn join(provers: &mut Provers, id: ConnectionId, plot: PlotInfo) -> Vec<Action> 
 fn asked(id: ConnectionId, job: u64) -> Vec<Action> {
     let statement = statement(&plot(), CHALLENGE);
     vec![
-        Action::Say(
-            id,
-            ToProver::Prove {
-                job: JobId(job),
-                statement: statement.clone(),
-            },
-        ),
-        Action::Tell(Notice::Asked {
-            software: "p".into(),
-            statement,
-        }),
+        Action::Say(id, ToProver::Prove { job: JobId(job), statement: statement.clone() }),
+        Action::Tell(Notice::Asked { software: "p".into(), statement }),
     ]
 }
 
 fn proof() -> Proof {
-    Proof {
-        nonce: Nonce(1),
-        indices: vec![1],
-        pow: 1,
-    }
+    Proof { nonce: Nonce(1), indices: vec![1], pow: 1 }
 }
 
 #[test]
@@ -90,20 +69,10 @@ fn a_challenge_is_given_to_the_prover_and_its_proof_to_the_judge() {
     let mut provers = provers();
     assert_eq!(after(&mut provers, Event::Wanted(CHALLENGE)), []);
     assert_eq!(join(&mut provers, A, plot()), asked(A, 0));
-    let proved = ToNode::Proved {
-        job: JobId(0),
-        proof: proof(),
-    };
+    let proved = ToNode::Proved { job: JobId(0), proof: proof() };
     let judged = after(&mut provers, Event::Said(A, proved.clone()));
     let statement = statement(&plot(), CHALLENGE);
-    assert_eq!(
-        judged,
-        [Action::Judge {
-            software: "p".into(),
-            statement,
-            proof: proof()
-        }]
-    );
+    assert_eq!(judged, [Action::Judge { software: "p".into(), statement, proof: proof() }]);
     // Delivered twice, it is judged once.
     assert_eq!(after(&mut provers, Event::Said(A, proved)), []);
 }
@@ -114,12 +83,7 @@ fn a_prover_that_dies_is_reported_and_asked_again_when_it_is_back() {
     join(&mut provers, A, plot());
     assert_eq!(after(&mut provers, Event::Wanted(CHALLENGE)), asked(A, 0));
     let lost = after(&mut provers, Event::Gone(A, None));
-    assert_eq!(
-        lost,
-        [Action::Tell(Notice::Lost {
-            software: "p".into()
-        })]
-    );
+    assert_eq!(lost, [Action::Tell(Notice::Lost { software: "p".into() })]);
     assert_eq!(join(&mut provers, B, plot()), asked(B, 1));
 }
 
@@ -132,10 +96,7 @@ fn another_prover_takes_over_from_one_that_dies() {
     let actions = after(&mut provers, Event::Gone(A, None));
     assert_eq!(actions[1..], asked(B, 1));
     // The dead one's proof, were it still on its way, is nobody's.
-    let late = ToNode::Proved {
-        job: JobId(0),
-        proof: proof(),
-    };
+    let late = ToNode::Proved { job: JobId(0), proof: proof() };
     assert_eq!(after(&mut provers, Event::Said(A, late)), []);
 }
 
@@ -145,18 +106,9 @@ fn a_prover_that_fails_rests_and_is_asked_again() {
     join(&mut provers, A, plot());
     after(&mut provers, Event::Wanted(CHALLENGE));
     let why = ProveFailure::Fault("disk".into());
-    let failed = ToNode::Failed {
-        job: JobId(0),
-        why: why.clone(),
-    };
+    let failed = ToNode::Failed { job: JobId(0), why: why.clone() };
     let told = after(&mut provers, Event::Said(A, failed));
-    assert_eq!(
-        told,
-        [Action::Tell(Notice::Failed {
-            software: "p".into(),
-            why
-        })]
-    );
+    assert_eq!(told, [Action::Tell(Notice::Failed { software: "p".into(), why })]);
     assert_eq!(provers.deadline(), Some(REST));
     assert_eq!(at(&mut provers, 4, Event::Tick), []);
     assert_eq!(at(&mut provers, 5, Event::Tick), asked(A, 1));
@@ -167,10 +119,7 @@ fn a_challenge_without_a_proof_is_given_up() {
     let mut provers = provers();
     join(&mut provers, A, plot());
     after(&mut provers, Event::Wanted(CHALLENGE));
-    let failed = ToNode::Failed {
-        job: JobId(0),
-        why: ProveFailure::NoProof,
-    };
+    let failed = ToNode::Failed { job: JobId(0), why: ProveFailure::NoProof };
     let told = after(&mut provers, Event::Said(A, failed));
     assert_eq!(told[1..], [Action::Unproven(CHALLENGE)]);
     assert_eq!(at(&mut provers, 99, Event::Tick), []);
@@ -183,65 +132,24 @@ fn strangers_of_other_networks_and_versions_are_refused() {
     after(&mut provers, Event::Connected(A));
     let refused = after(&mut provers, Event::Said(A, hello(NetworkId([9; 32]))));
     let why = Refusal::Network(ours);
-    let notice = Notice::Refused {
-        who: "p".into(),
-        why,
-    };
-    let expected = [
-        Action::Say(A, ToProver::Refused(why)),
-        Action::Close(A),
-        Action::Tell(notice),
-    ];
+    let notice = Notice::Refused { who: "p".into(), why };
+    let expected = [Action::Say(A, ToProver::Refused(why)), Action::Close(A), Action::Tell(notice)];
     assert_eq!(refused, expected);
     after(&mut provers, Event::Connected(B));
-    let versions = SpokenVersions {
-        oldest: Version(8),
-        newest: Version(9),
-    };
-    let hello = ToNode::Hello {
-        versions,
-        network: ours,
-        software: "p".into(),
-    };
+    let versions = SpokenVersions { oldest: Version(8), newest: Version(9) };
+    let hello = ToNode::Hello { versions, network: ours, software: "p".into() };
     let refused = after(&mut provers, Event::Said(B, hello));
     let why = Refusal::Version(SpokenVersions::OURS);
-    assert_eq!(
-        refused[..2],
-        [Action::Say(B, ToProver::Refused(why)), Action::Close(B)]
-    );
+    assert_eq!(refused[..2], [Action::Say(B, ToProver::Refused(why)), Action::Close(B)]);
 }
 
 #[test]
 fn data_that_does_not_suit_is_named_and_not_asked_for() {
     for (plot, word) in [
-        (
-            PlotInfo {
-                node_id: NodeId([7; 32]),
-                ..plot()
-            },
-            "belongs to",
-        ),
-        (
-            PlotInfo {
-                num_units: 5,
-                ..plot()
-            },
-            "5 units",
-        ),
-        (
-            PlotInfo {
-                labels_per_unit: 1023,
-                ..plot()
-            },
-            "1023 labels",
-        ),
-        (
-            PlotInfo {
-                complete: false,
-                ..plot()
-            },
-            "init",
-        ),
+        (PlotInfo { node_id: NodeId([7; 32]), ..plot() }, "belongs to"),
+        (PlotInfo { num_units: 5, ..plot() }, "5 units"),
+        (PlotInfo { labels_per_unit: 1023, ..plot() }, "1023 labels"),
+        (PlotInfo { complete: false, ..plot() }, "init"),
     ] {
         let mut provers = provers();
         after(&mut provers, Event::Wanted(CHALLENGE));
@@ -256,13 +164,7 @@ fn data_that_does_not_suit_is_named_and_not_asked_for() {
 #[test]
 fn who_does_not_keep_to_the_protocol_is_left() {
     let network = provers().terms.network;
-    let cases = [
-        ToNode::Info(vec![]),
-        ToNode::Proved {
-            job: JobId(0),
-            proof: proof(),
-        },
-    ];
+    let cases = [ToNode::Info(vec![]), ToNode::Proved { job: JobId(0), proof: proof() }];
     for message in cases {
         let mut provers = provers();
         after(&mut provers, Event::Connected(A));
@@ -295,8 +197,5 @@ fn there_is_room_for_so_many_and_no_more() {
     }
     let last = ConnectionId(PROVERS_MAX as u64);
     let refused = after(&mut provers, Event::Connected(last));
-    assert_eq!(
-        refused[0],
-        Action::Say(last, ToProver::Refused(Refusal::Full))
-    );
+    assert_eq!(refused[0], Action::Say(last, ToProver::Refused(Refusal::Full)));
 }

@@ -31,12 +31,12 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// RocksDB refused: the disk, a lock, or damage. Its own words say which.
-    #[error("the database in {}: {source}", path.display())]
+    #[error("the database in {}: {why}", path.display())]
     Database {
         /// Where it is.
         path: PathBuf,
         /// RocksDB's words.
-        source: rocksdb::Error,
+        why: rocksdb::Error,
     },
     /// Made by a newer version.
     #[error(
@@ -97,9 +97,7 @@ impl Store {
     pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
         // Asked to read what is not there, RocksDB would make the directory.
         if !path.join("CURRENT").exists() {
-            return Err(StoreError::None {
-                path: path.to_path_buf(),
-            });
+            return Err(StoreError::None { path: path.to_path_buf() });
         }
         let db = DB::open_cf_for_read_only(&options(), path, [META, PROOFS], false);
         let store = Self::of(db, path)?;
@@ -111,7 +109,7 @@ impl Store {
         let path = path.to_path_buf();
         match db {
             Ok(db) => Ok(Self { db, path }),
-            Err(source) => Err(StoreError::Database { path, source }),
+            Err(why) => Err(StoreError::Database { path, why }),
         }
     }
 
@@ -120,11 +118,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn add_proof(&self, record: &ProofRecord) -> Result<u64, StoreError> {
-        let last = self
-            .db
-            .iterator_cf(self.table(PROOFS), IteratorMode::End)
-            .next();
-        let last = last.transpose().map_err(|source| self.failed(source))?;
+        let last = self.db.iterator_cf(self.table(PROOFS), IteratorMode::End).next();
+        let last = last.transpose().map_err(|why| self.failed(why))?;
         let number = last.map_or(0, |(key, _)| number_of(&key).saturating_add(1));
         let bytes = encode(record).map_err(|source| self.damaged(number, source))?;
         self.put(PROOFS, &number.to_be_bytes(), &bytes)?;
@@ -138,7 +133,7 @@ impl Store {
     pub fn latest_proofs(&self, count: usize) -> Result<Vec<(u64, ProofRecord)>, StoreError> {
         let newest_first = self.db.iterator_cf(self.table(PROOFS), IteratorMode::End);
         let records = newest_first.take(count).map(|entry| {
-            let (key, bytes) = entry.map_err(|source| self.failed(source))?;
+            let (key, bytes) = entry.map_err(|why| self.failed(why))?;
             let number = number_of(&key);
             if bytes.len() > RECORD_BYTES_MAX {
                 return Err(self.damaged(number, Malformed));
@@ -152,7 +147,7 @@ impl Store {
     /// A new database gets our format; one that has another is left alone.
     fn settle_format(&self) -> Result<(), StoreError> {
         let found = self.db.get_cf(self.table(META), FORMAT_KEY);
-        match found.map_err(|source| self.failed(source))? {
+        match found.map_err(|why| self.failed(why))? {
             None => self.put(META, FORMAT_KEY, &FORMAT.to_be_bytes()),
             Some(_) => self.check_format(),
         }
@@ -160,16 +155,11 @@ impl Store {
 
     fn check_format(&self) -> Result<(), StoreError> {
         let found = self.db.get_cf(self.table(META), FORMAT_KEY);
-        let found = found
-            .map_err(|source| self.failed(source))?
-            .map_or(0, |key| number_of(&key));
+        let found = found.map_err(|why| self.failed(why))?.map_or(0, |key| number_of(&key));
         if found == FORMAT {
             Ok(())
         } else {
-            Err(StoreError::Format {
-                path: self.path.clone(),
-                found,
-            })
+            Err(StoreError::Format { path: self.path.clone(), found })
         }
     }
 
@@ -177,33 +167,20 @@ impl Store {
         let mut durably = WriteOptions::default();
         durably.set_sync(true);
         let put = self.db.put_cf_opt(self.table(table), key, value, &durably);
-        put.map_err(|source| self.failed(source))
+        put.map_err(|why| self.failed(why))
     }
 
-    #[expect(
-        clippy::expect_used,
-        reason = "every table is opened, or opening fails"
-    )]
+    #[expect(clippy::expect_used, reason = "every table is opened, or opening fails")]
     fn table(&self, name: &'static str) -> &ColumnFamily {
-        self.db
-            .cf_handle(name)
-            .expect("a table that was opened with the database")
+        self.db.cf_handle(name).expect("a table that was opened with the database")
     }
 
-    fn failed(&self, source: rocksdb::Error) -> StoreError {
-        StoreError::Database {
-            path: self.path.clone(),
-            source,
-        }
+    fn failed(&self, why: rocksdb::Error) -> StoreError {
+        StoreError::Database { path: self.path.clone(), why }
     }
 
     fn damaged(&self, key: u64, source: Malformed) -> StoreError {
-        StoreError::Damaged {
-            path: self.path.clone(),
-            table: PROOFS,
-            key,
-            source,
-        }
+        StoreError::Damaged { path: self.path.clone(), table: PROOFS, key, source }
     }
 }
 

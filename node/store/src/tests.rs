@@ -17,11 +17,7 @@ fn record(challenge: u8) -> ProofRecord {
             num_units: 4,
             labels_per_unit: 1024,
         },
-        proof: Proof {
-            nonce: Nonce(17),
-            indices: vec![1, 2, 3],
-            pow: 9,
-        },
+        proof: Proof { nonce: Nonce(17), indices: vec![1, 2, 3], pow: 9 },
         verdict: Verdict::Invalid("no".into()),
     }
 }
@@ -31,10 +27,7 @@ fn proofs_are_remembered_in_order_over_restarts() {
     let root = tempfile::tempdir().unwrap();
     for challenge in 0..3 {
         let store = Store::open(root.path()).unwrap();
-        assert_eq!(
-            store.add_proof(&record(challenge)).unwrap(),
-            u64::from(challenge)
-        );
+        assert_eq!(store.add_proof(&record(challenge)).unwrap(), u64::from(challenge));
     }
     let store = Store::open(root.path()).unwrap();
     let latest = store.latest_proofs(2).unwrap();
@@ -48,10 +41,7 @@ fn it_can_be_read_while_a_node_runs_and_written_by_one_only() {
     store.add_proof(&record(7)).unwrap();
     let reader = Store::open_to_read(root.path()).unwrap();
     assert_eq!(reader.latest_proofs(9).unwrap(), [(0, record(7))]);
-    assert!(matches!(
-        Store::open(root.path()),
-        Err(StoreError::Database { .. })
-    ));
+    assert!(matches!(Store::open(root.path()), Err(StoreError::Database { .. })));
 }
 
 #[test]
@@ -60,14 +50,8 @@ fn another_format_is_left_alone() {
     let store = Store::open(root.path()).unwrap();
     store.put(META, FORMAT_KEY, &9_u64.to_be_bytes()).unwrap();
     drop(store);
-    assert!(matches!(
-        Store::open(root.path()),
-        Err(StoreError::Format { found: 9, .. })
-    ));
-    assert!(matches!(
-        Store::open_to_read(root.path()),
-        Err(StoreError::Format { found: 9, .. })
-    ));
+    assert!(matches!(Store::open(root.path()), Err(StoreError::Format { found: 9, .. })));
+    assert!(matches!(Store::open_to_read(root.path()), Err(StoreError::Format { found: 9, .. })));
 }
 
 #[test]

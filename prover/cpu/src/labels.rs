@@ -4,10 +4,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(target_arch = "x86_64")]
 mod lockstep;
 mod portable;
-#[cfg(target_arch = "x86_64")]
 mod scratch;
 #[cfg(test)]
 mod tests;

@@ -23,11 +23,8 @@ impl Connection {
     pub fn split(self) -> (Incoming, Outgoing) {
         let stream = Arc::new(self.0);
         let buffer = vec![0; READ_BYTES];
-        let incoming = Incoming {
-            stream: Arc::clone(&stream),
-            decoder: Decoder::default(),
-            buffer,
-        };
+        let incoming =
+            Incoming { stream: Arc::clone(&stream), decoder: Decoder::default(), buffer };
         (incoming, Outgoing { stream })
     }
 }
@@ -54,9 +51,7 @@ impl Incoming {
             match (&*self.stream).read(&mut self.buffer).await? {
                 0 if self.decoder.is_mid_frame() => return Err(LinkError::CutOff),
                 0 => return Ok(None),
-                count => self
-                    .decoder
-                    .push(self.buffer.get(..count).unwrap_or_default()),
+                count => self.decoder.push(self.buffer.get(..count).unwrap_or_default()),
             }
         }
     }

@@ -9,14 +9,14 @@ use wire::BadFrame;
 #[derive(Debug, Error)]
 pub enum LinkError {
     /// The system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {why}", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
         /// On what.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        why: io::Error,
     },
     /// No node listens.
     #[error("no node listens on {}: start postmesh-node", path.display())]
@@ -70,10 +70,6 @@ impl LinkError {
     /// For `map_err`: the action and path around a system error.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        move |why| Self::Io { action, path, why }
     }
 }

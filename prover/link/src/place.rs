@@ -33,19 +33,12 @@ pub(crate) fn private_directory(socket: &Path) -> Result<PathBuf, LinkError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
         _ => PathBuf::from("."),
     };
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&directory);
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
     made.map_err(LinkError::io("create", &directory))?;
     let metadata =
         fs::symlink_metadata(&directory).map_err(LinkError::io("look at", &directory))?;
     let private = metadata.is_dir() && metadata.uid() == own_uid() && metadata.mode() & 0o077 == 0;
-    if private {
-        Ok(directory)
-    } else {
-        Err(LinkError::OpenDirectory { path: directory })
-    }
+    if private { Ok(directory) } else { Err(LinkError::OpenDirectory { path: directory }) }
 }
 
 #[cfg(test)]
@@ -60,9 +53,6 @@ mod tests {
         let directory = private_directory(&socket).unwrap();
         assert_eq!(fs::metadata(&directory).unwrap().mode() & 0o777, 0o700);
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
-        assert!(matches!(
-            private_directory(&socket),
-            Err(LinkError::OpenDirectory { .. })
-        ));
+        assert!(matches!(private_directory(&socket), Err(LinkError::OpenDirectory { .. })));
     }
 }

@@ -32,14 +32,8 @@ impl Listener {
         let lock = lock(path, &directory)?;
         clear_stale(path).await?;
         let options = ListenerOptions::new().name(name(path)?);
-        let socket = options
-            .create_tokio()
-            .map_err(LinkError::io("listen on", path))?;
-        Ok(Self {
-            socket,
-            path: path.to_path_buf(),
-            _lock: lock,
-        })
+        let socket = options.create_tokio().map_err(LinkError::io("listen on", path))?;
+        Ok(Self { socket, path: path.to_path_buf(), _lock: lock })
     }
 
     /// The next connection, of a process of the same user.
@@ -65,9 +59,7 @@ impl Listener {
 pub async fn dial(path: &Path) -> Result<Connection, LinkError> {
     match Stream::connect(name(path)?).await {
         Ok(stream) => checked(stream),
-        Err(error) if nobody_there(&error) => Err(LinkError::NoNode {
-            path: path.to_path_buf(),
-        }),
+        Err(error) if nobody_there(&error) => Err(LinkError::NoNode { path: path.to_path_buf() }),
         Err(error) => Err(LinkError::io("connect to", path)(error)),
     }
 }
@@ -78,27 +70,17 @@ fn name(path: &Path) -> Result<Name<'static>, LinkError> {
 }
 
 fn nobody_there(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-    )
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
 /// The lock beside the socket.
 fn lock(path: &Path, directory: &Path) -> Result<File, LinkError> {
     let lock = path.with_added_extension("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&lock);
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock);
     let file = file.map_err(LinkError::io("open", &lock))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(LinkError::Taken {
-            path: path.to_path_buf(),
-        }),
+        Err(fs::TryLockError::WouldBlock) => Err(LinkError::Taken { path: path.to_path_buf() }),
         Err(fs::TryLockError::Error(source)) => Err(LinkError::io("lock", directory)(source)),
     }
 }
@@ -112,14 +94,10 @@ async fn clear_stale(path: &Path) -> Result<(), LinkError> {
         Err(error) => return Err(LinkError::io("look at", path)(error)),
     };
     if !kind.is_socket() {
-        return Err(LinkError::NotASocket {
-            path: path.to_path_buf(),
-        });
+        return Err(LinkError::NotASocket { path: path.to_path_buf() });
     }
     match Stream::connect(name(path)?).await {
-        Ok(_) => Err(LinkError::Taken {
-            path: path.to_path_buf(),
-        }),
+        Ok(_) => Err(LinkError::Taken { path: path.to_path_buf() }),
         Err(_) => fs::remove_file(path).map_err(LinkError::io("remove stale", path)),
     }
 }
@@ -150,24 +128,13 @@ mod tests {
         let (accepted, dialled) = tokio::join!(listener.accept(), dial(listener.path()));
         let (mut node_in, mut node_out) = accepted.unwrap().split();
         let (mut prover_in, mut prover_out) = dialled.unwrap().split();
-        node_out
-            .send(&ToProver::Welcome(Version::V1))
-            .await
-            .unwrap();
-        assert_eq!(
-            prover_in.next().await.unwrap(),
-            Some(ToProver::Welcome(Version::V1))
-        );
-        let failed = ToNode::Failed {
-            job: JobId(1),
-            why: wire::ProveFailure::Fault("x".repeat(512)),
-        };
+        node_out.send(&ToProver::Welcome(Version::V1)).await.unwrap();
+        assert_eq!(prover_in.next().await.unwrap(), Some(ToProver::Welcome(Version::V1)));
+        let failed =
+            ToNode::Failed { job: JobId(1), why: wire::ProveFailure::Fault("x".repeat(512)) };
         for _ in 0..1000 {
             prover_out.send(&failed).await.unwrap();
-            assert_eq!(
-                node_in.next::<ToNode>().await.unwrap().as_ref(),
-                Some(&failed)
-            );
+            assert_eq!(node_in.next::<ToNode>().await.unwrap().as_ref(), Some(&failed));
         }
         drop((prover_in, prover_out));
         assert_eq!(node_in.next::<ToNode>().await.unwrap(), None);
@@ -178,10 +145,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = socket(&root);
         let listener = Listener::bind(&path).await.unwrap();
-        assert!(matches!(
-            Listener::bind(&path).await,
-            Err(LinkError::Taken { .. })
-        ));
+        assert!(matches!(Listener::bind(&path).await, Err(LinkError::Taken { .. })));
         drop(listener);
         assert!(matches!(dial(&path).await, Err(LinkError::NoNode { .. })));
         // What a killed node leaves: the file of a socket that nobody listens on.
@@ -197,16 +161,10 @@ mod tests {
         let path = socket(&root);
         private_directory(&path).unwrap();
         let _other = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        assert!(matches!(
-            Listener::bind(&path).await,
-            Err(LinkError::Taken { .. })
-        ));
+        assert!(matches!(Listener::bind(&path).await, Err(LinkError::Taken { .. })));
         fs::remove_file(&path).unwrap();
         fs::write(&path, "a letter").unwrap();
-        assert!(matches!(
-            Listener::bind(&path).await,
-            Err(LinkError::NotASocket { .. })
-        ));
+        assert!(matches!(Listener::bind(&path).await, Err(LinkError::NotASocket { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"a letter");
     }
 }

@@ -57,16 +57,8 @@ impl FileState {
         let (path, expected) = (self.path.clone(), self.expected());
         match self.found {
             None => Err(PlotError::Missing { path }),
-            Some(found) if found < expected => Err(PlotError::Short {
-                path,
-                found,
-                expected,
-            }),
-            Some(found) if found > expected => Err(PlotError::Oversized {
-                path,
-                found,
-                expected,
-            }),
+            Some(found) if found < expected => Err(PlotError::Short { path, found, expected }),
+            Some(found) if found > expected => Err(PlotError::Oversized { path, found, expected }),
             Some(_) => Ok(()),
         }
     }
@@ -79,17 +71,10 @@ impl DataDir {
     /// [`PlotError::NoData`], [`PlotError::Damaged`] or a system error.
     pub fn open(path: &Path) -> Result<Self, PlotError> {
         let metadata = Metadata::load(path)?;
-        let metadata = metadata.ok_or_else(|| PlotError::NoData {
-            path: path.to_path_buf(),
-        })?;
+        let metadata = metadata.ok_or_else(|| PlotError::NoData { path: path.to_path_buf() })?;
         let layout = layout_of(path, &metadata)?;
         let sidecar = Sidecar::load(path)?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            metadata,
-            sidecar,
-            layout,
-        })
+        Ok(Self { path: path.to_path_buf(), metadata, sidecar, layout })
     }
 
     /// Makes a directory for new data, with no labels in it yet.
@@ -101,19 +86,12 @@ impl DataDir {
         fs::create_dir_all(path).map_err(PlotError::io("create", path))?;
         let first = label_file(path, 0);
         if Metadata::load(path)?.is_some() || first.exists() {
-            return Err(PlotError::Exists {
-                path: path.to_path_buf(),
-            });
+            return Err(PlotError::Exists { path: path.to_path_buf() });
         }
         // The sidecar first: metadata is what makes a directory data.
         sidecar.save(path)?;
         metadata.save(path)?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            metadata,
-            sidecar: Some(sidecar),
-            layout,
-        })
+        Ok(Self { path: path.to_path_buf(), metadata, sidecar: Some(sidecar), layout })
     }
 
     /// Where it is.
@@ -145,9 +123,7 @@ impl DataDir {
     /// # Errors
     /// The system's, when a file cannot be looked at.
     pub fn survey(&self) -> Result<Vec<FileState>, PlotError> {
-        (0..self.layout.files())
-            .map(|number| self.file(number))
-            .collect()
+        (0..self.layout.files()).map(|number| self.file(number)).collect()
     }
 
     /// One label file.
@@ -161,20 +137,13 @@ impl DataDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(PlotError::io("look at", &path)(error)),
         };
-        Ok(FileState {
-            path,
-            labels: self.layout.labels_of(number),
-            found,
-        })
+        Ok(FileState { path, labels: self.layout.labels_of(number), found })
     }
 
     /// A reader of the labels.
     #[must_use]
     pub fn reader(&self) -> Reader<'_> {
-        Reader {
-            directory: self,
-            open: None,
-        }
+        Reader { directory: self, open: None }
     }
 
     /// Replaces the metadata, atomically. What places labels must stay as it is.
@@ -213,34 +182,18 @@ impl DataDir {
         let path = &state.path;
         let found = state.found.unwrap_or(0);
         if found / LABEL * LABEL != offset {
-            return Err(PlotError::Changed {
-                path: path.clone(),
-                found,
-                expected: offset,
-            });
+            return Err(PlotError::Changed { path: path.clone(), found, expected: offset });
         }
         let end = offset.saturating_add(labels.len() as u64);
         if end > state.expected() {
             let expected = state.expected();
-            return Err(PlotError::Oversized {
-                path: path.clone(),
-                found: end,
-                expected,
-            });
+            return Err(PlotError::Oversized { path: path.clone(), found: end, expected });
         }
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
         let file = file.map_err(PlotError::io("open", path))?;
         files::write_all_at(&file, labels, offset).map_err(PlotError::io("write", path))?;
         file.sync_data().map_err(PlotError::io("sync", path))?;
-        if state.found.is_none() {
-            files::sync_parent(path)
-        } else {
-            Ok(())
-        }
+        if state.found.is_none() { files::sync_parent(path) } else { Ok(()) }
     }
 }
 
@@ -276,9 +229,7 @@ impl Reader<'_> {
             }
             let (number, offset) = layout.place_of(next);
             let left = usize::try_from(layout.bytes_of(number).saturating_sub(offset));
-            let end = filled
-                .saturating_add(left.unwrap_or(usize::MAX))
-                .min(buffer.len());
+            let end = filled.saturating_add(left.unwrap_or(usize::MAX)).min(buffer.len());
             let part = buffer.get_mut(filled..end).unwrap_or_default();
             self.read_in_file(number, offset, part)?;
             filled = end;
@@ -297,11 +248,7 @@ impl Reader<'_> {
             }
             let found = file.metadata().map_or(0, |metadata| metadata.len());
             let expected = self.directory.layout.bytes_of(number);
-            PlotError::Short {
-                path: path.clone(),
-                found,
-                expected,
-            }
+            PlotError::Short { path: path.clone(), found, expected }
         })
     }
 }
@@ -321,9 +268,7 @@ mod tests {
     use post::{AtxId, NodeId, ScryptN};
 
     fn sidecar() -> Sidecar {
-        Sidecar {
-            scrypt_n: ScryptN::new(2).unwrap(),
-        }
+        Sidecar { scrypt_n: ScryptN::new(2).unwrap() }
     }
 
     /// Two units of five labels in files of four: 4 + 4 + 2.
@@ -340,9 +285,7 @@ mod tests {
 
     fn fill(directory: &mut DataDir) {
         for range in [0..4, 4..8, 8..10] {
-            directory
-                .append(u64::from(range.start), &labels(range))
-                .unwrap();
+            directory.append(u64::from(range.start), &labels(range)).unwrap();
         }
     }
 
@@ -375,10 +318,7 @@ mod tests {
         fs::remove_file(directory.path().join(crate::metadata::FILE_NAME)).unwrap();
         let again = DataDir::create(directory.path(), directory.metadata().clone(), sidecar());
         assert!(matches!(again, Err(PlotError::Exists { .. })));
-        assert!(matches!(
-            DataDir::open(directory.path()),
-            Err(PlotError::NoData { .. })
-        ));
+        assert!(matches!(DataDir::open(directory.path()), Err(PlotError::NoData { .. })));
     }
 
     #[test]
@@ -416,47 +356,22 @@ mod tests {
         fs::write(&files[1].path, [0; 40]).unwrap();
         fs::write(&files[2].path, [0; 48]).unwrap();
         let files = directory.survey().unwrap();
-        assert!(matches!(
-            files[0].complete(),
-            Err(PlotError::Missing { .. })
-        ));
+        assert!(matches!(files[0].complete(), Err(PlotError::Missing { .. })));
         let short = files[1].complete();
-        assert!(matches!(
-            short,
-            Err(PlotError::Short {
-                found: 40,
-                expected: 64,
-                ..
-            })
-        ));
+        assert!(matches!(short, Err(PlotError::Short { found: 40, expected: 64, .. })));
         assert_eq!(files[1].absent(), 6..8);
         let long = files[2].complete();
-        assert!(matches!(
-            long,
-            Err(PlotError::Oversized {
-                found: 48,
-                expected: 32,
-                ..
-            })
-        ));
+        assert!(matches!(long, Err(PlotError::Oversized { found: 48, expected: 32, .. })));
         let mut reader = directory.reader();
         let mut buffer = [0; 32];
-        assert!(matches!(
-            reader.read(0, &mut buffer),
-            Err(PlotError::Missing { .. })
-        ));
-        assert!(matches!(
-            reader.read(6, &mut buffer),
-            Err(PlotError::Short { found: 40, .. })
-        ));
+        assert!(matches!(reader.read(0, &mut buffer), Err(PlotError::Missing { .. })));
+        assert!(matches!(reader.read(6, &mut buffer), Err(PlotError::Short { found: 40, .. })));
     }
 
     #[test]
     fn metadata_changes_are_kept() {
         let (_root, mut directory) = new_directory();
-        directory
-            .update(|metadata| metadata.last_position = Some(7))
-            .unwrap();
+        directory.update(|metadata| metadata.last_position = Some(7)).unwrap();
         let again = DataDir::open(directory.path()).unwrap();
         assert_eq!(again.metadata().last_position, Some(7));
     }

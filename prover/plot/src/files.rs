@@ -18,9 +18,7 @@ pub(crate) fn read_small(path: &Path) -> Result<Option<Vec<u8>>, PlotError> {
         other => other.map_err(PlotError::io("open", path))?,
     };
     let mut bytes = Vec::new();
-    file.take(SMALL_FILE_BYTES_MAX)
-        .read_to_end(&mut bytes)
-        .map_err(PlotError::io("read", path))?;
+    file.take(SMALL_FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(PlotError::io("read", path))?;
     Ok(Some(bytes))
 }
 

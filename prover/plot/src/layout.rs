@@ -24,24 +24,15 @@ impl Layout {
     /// [`BadMetadata`] where sizes are zero, do not hold whole labels, or are beyond any disk.
     pub fn new(metadata: &Metadata) -> Result<Self, BadMetadata> {
         let (units, per_unit) = (metadata.num_units, metadata.labels_per_unit);
-        let num_labels = Params::num_labels(per_unit, units).ok_or(BadMetadata::Labels {
-            num_units: units,
-            labels_per_unit: per_unit,
-        })?;
+        let num_labels = Params::num_labels(per_unit, units)
+            .ok_or(BadMetadata::Labels { num_units: units, labels_per_unit: per_unit })?;
         let bytes = metadata.max_file_size;
         if bytes == 0 || !bytes.is_multiple_of(LABEL) {
             return Err(BadMetadata::FileSize { bytes });
         }
-        let layout = Self {
-            num_labels,
-            labels_per_file: bytes / LABEL,
-        };
+        let layout = Self { num_labels, labels_per_file: bytes / LABEL };
         let files = layout.files();
-        if files > Self::FILES_MAX {
-            Err(BadMetadata::Files { files })
-        } else {
-            Ok(layout)
-        }
+        if files > Self::FILES_MAX { Err(BadMetadata::Files { files }) } else { Ok(layout) }
     }
 
     /// All labels.
@@ -59,11 +50,7 @@ impl Layout {
     /// The labels that file number `file` holds when it is complete; empty beyond the last file.
     #[must_use]
     pub fn labels_of(&self, file: u64) -> Range<u64> {
-        let bound = |number: u64| {
-            number
-                .saturating_mul(self.labels_per_file)
-                .min(self.num_labels)
-        };
+        let bound = |number: u64| number.saturating_mul(self.labels_per_file).min(self.num_labels);
         bound(file)..bound(file.saturating_add(1))
     }
 
@@ -77,10 +64,7 @@ impl Layout {
     /// Which file a label is in, and at which byte.
     #[must_use]
     pub fn place_of(&self, label: u64) -> (u64, u64) {
-        (
-            label / self.labels_per_file,
-            label % self.labels_per_file * LABEL,
-        )
+        (label / self.labels_per_file, label % self.labels_per_file * LABEL)
     }
 }
 
@@ -91,13 +75,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn metadata(labels_per_unit: u64, num_units: u32, max_file_size: u64) -> Metadata {
-        Metadata::new(
-            NodeId([1; 32]),
-            AtxId([2; 32]),
-            labels_per_unit,
-            num_units,
-            max_file_size,
-        )
+        Metadata::new(NodeId([1; 32]), AtxId([2; 32]), labels_per_unit, num_units, max_file_size)
     }
 
     #[test]
@@ -115,18 +93,9 @@ mod tests {
             let layout = Layout::new(&metadata(100, 1, bytes));
             assert_eq!(layout, Err(BadMetadata::FileSize { bytes }));
         }
-        assert!(matches!(
-            Layout::new(&metadata(0, 1, 16)),
-            Err(BadMetadata::Labels { .. })
-        ));
-        assert!(matches!(
-            Layout::new(&metadata(u64::MAX, 2, 16)),
-            Err(BadMetadata::Labels { .. })
-        ));
-        assert!(matches!(
-            Layout::new(&metadata(1 << 40, 1, 16)),
-            Err(BadMetadata::Files { .. })
-        ));
+        assert!(matches!(Layout::new(&metadata(0, 1, 16)), Err(BadMetadata::Labels { .. })));
+        assert!(matches!(Layout::new(&metadata(u64::MAX, 2, 16)), Err(BadMetadata::Labels { .. })));
+        assert!(matches!(Layout::new(&metadata(1 << 40, 1, 16)), Err(BadMetadata::Files { .. })));
     }
 
     proptest! {

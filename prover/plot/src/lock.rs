@@ -22,11 +22,7 @@ impl Lock {
     /// [`PlotError::InUse`] or the system's.
     pub fn exclusive(directory: &Path) -> Result<Self, PlotError> {
         let path = directory.join(FILE_NAME);
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path);
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(PlotError::io("lock", &path))?;
         file.try_lock().map_err(|error| refused(error, directory))?;
         Ok(Self { _file: Some(file) })
@@ -39,18 +35,13 @@ impl Lock {
     /// [`PlotError::InUse`] or the system's.
     pub fn shared(directory: &Path) -> Result<Self, PlotError> {
         let path = directory.join(FILE_NAME);
-        let opened = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path);
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = match opened.or_else(|_| File::open(&path)) {
             Ok(file) => file,
             Err(error) if unwritable(&error) => return Ok(Self { _file: None }),
             Err(error) => return Err(PlotError::io("lock", &path)(error)),
         };
-        file.try_lock_shared()
-            .map_err(|error| refused(error, directory))?;
+        file.try_lock_shared().map_err(|error| refused(error, directory))?;
         Ok(Self { _file: Some(file) })
     }
 }
@@ -67,9 +58,7 @@ fn unwritable(error: &io::Error) -> bool {
 
 fn refused(error: TryLockError, directory: &Path) -> PlotError {
     match error {
-        TryLockError::WouldBlock => PlotError::InUse {
-            path: directory.to_path_buf(),
-        },
+        TryLockError::WouldBlock => PlotError::InUse { path: directory.to_path_buf() },
         TryLockError::Error(source) => PlotError::io("lock", directory)(source),
     }
 }
@@ -83,17 +72,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let readers = [Lock::shared(path).unwrap(), Lock::shared(path).unwrap()];
-        assert!(matches!(
-            Lock::exclusive(path),
-            Err(PlotError::InUse { .. })
-        ));
+        assert!(matches!(Lock::exclusive(path), Err(PlotError::InUse { .. })));
         drop(readers);
         let writer = Lock::exclusive(path).unwrap();
         assert!(matches!(Lock::shared(path), Err(PlotError::InUse { .. })));
-        assert!(matches!(
-            Lock::exclusive(path),
-            Err(PlotError::InUse { .. })
-        ));
+        assert!(matches!(Lock::exclusive(path), Err(PlotError::InUse { .. })));
         drop(writer);
         let _reader = Lock::shared(path).unwrap();
     }

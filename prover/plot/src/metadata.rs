@@ -43,10 +43,7 @@ pub enum BadMetadata {
         labels_per_unit: u64,
     },
     /// So many files that something is wrong.
-    #[error(
-        "the data would fill {files} files, but {} is the limit",
-        crate::Layout::FILES_MAX
-    )]
+    #[error("the data would fill {files} files, but {} is the limit", crate::Layout::FILES_MAX)]
     Files {
         /// Files needed.
         files: u64,
@@ -117,12 +114,8 @@ impl Metadata {
             node_id: NodeId(base64_32(&raw, "NodeId")?),
             commitment_atx_id: AtxId(base64_32(&raw, "CommitmentAtxId")?),
             labels_per_unit: number(&raw, "LabelsPerUnit")?,
-            num_units: u32::try_from(number(&raw, "NumUnits")?).map_err(|_| {
-                BadMetadata::Field {
-                    field: "NumUnits",
-                    expected: "below 2^32",
-                }
-            })?,
+            num_units: u32::try_from(number(&raw, "NumUnits")?)
+                .map_err(|_| BadMetadata::Field { field: "NumUnits", expected: "below 2^32" })?,
             max_file_size: number(&raw, "MaxFileSize")?,
             nonce: optional(&raw, "Nonce", number)?.map(LabelIndex),
             nonce_value: optional(&raw, "NonceValue", hex_32)?.map(FullLabel),
@@ -137,10 +130,7 @@ impl Metadata {
         let mut raw = self.raw.clone();
         let mut put = |name: &str, value: Value| raw.insert(name.to_owned(), value);
         put("NodeId", BASE64.encode(self.node_id.0).into());
-        put(
-            "CommitmentAtxId",
-            BASE64.encode(self.commitment_atx_id.0).into(),
-        );
+        put("CommitmentAtxId", BASE64.encode(self.commitment_atx_id.0).into());
         put("LabelsPerUnit", self.labels_per_unit.into());
         put("NumUnits", self.num_units.into());
         put("MaxFileSize", self.max_file_size.into());
@@ -158,10 +148,7 @@ impl Metadata {
     /// The VRF nonce and its label, where both are known.
     #[must_use]
     pub fn vrf_nonce(&self) -> Option<Candidate> {
-        Some(Candidate {
-            index: self.nonce?,
-            label: self.nonce_value?,
-        })
+        Some(Candidate { index: self.nonce?, label: self.nonce_value? })
     }
 
     /// Sets the VRF nonce.
@@ -175,9 +162,7 @@ impl Metadata {
         let Some(bytes) = files::read_small(&path)? else {
             return Ok(None);
         };
-        Self::decode(&bytes)
-            .map(Some)
-            .map_err(|why| PlotError::Damaged { path, why })
+        Self::decode(&bytes).map(Some).map_err(|why| PlotError::Damaged { path, why })
     }
 
     pub(crate) fn save(&self, directory: &Path) -> Result<(), PlotError> {
@@ -189,31 +174,19 @@ type Object = Map<String, Value>;
 
 fn number(raw: &Object, field: &'static str) -> Result<u64, BadMetadata> {
     let expected = "a whole number";
-    raw.get(field)
-        .and_then(Value::as_u64)
-        .ok_or(BadMetadata::Field { field, expected })
+    raw.get(field).and_then(Value::as_u64).ok_or(BadMetadata::Field { field, expected })
 }
 
 fn base64_32(raw: &Object, field: &'static str) -> Result<[u8; 32], BadMetadata> {
-    let bytes = raw
-        .get(field)
-        .and_then(Value::as_str)
-        .and_then(|text| BASE64.decode(text).ok());
+    let bytes = raw.get(field).and_then(Value::as_str).and_then(|text| BASE64.decode(text).ok());
     let expected = "32 bytes in base64";
-    bytes
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or(BadMetadata::Field { field, expected })
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(BadMetadata::Field { field, expected })
 }
 
 fn hex_32(raw: &Object, field: &'static str) -> Result<[u8; 32], BadMetadata> {
-    let bytes = raw
-        .get(field)
-        .and_then(Value::as_str)
-        .and_then(|text| post::from_hex(text).ok());
+    let bytes = raw.get(field).and_then(Value::as_str).and_then(|text| post::from_hex(text).ok());
     let expected = "32 bytes in hexadecimal";
-    bytes
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or(BadMetadata::Field { field, expected })
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(BadMetadata::Field { field, expected })
 }
 
 /// A field that may be absent or null.
@@ -255,10 +228,7 @@ mod tests {
 
     #[test]
     fn unknown_fields_stay_where_they_are() {
-        let text = REFERENCE.replace(
-            "  \"NumUnits\"",
-            "  \"Colour\": [\"blue\"],\n  \"NumUnits\"",
-        );
+        let text = REFERENCE.replace("  \"NumUnits\"", "  \"Colour\": [\"blue\"],\n  \"NumUnits\"");
         let text = text.replace("[\"blue\"]", "[\n    \"blue\"\n  ]");
         let metadata = Metadata::decode(text.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(metadata.encode()).unwrap(), text);
@@ -275,15 +245,9 @@ mod tests {
             ("\"MaxFileSize\"", "\"MinFileSize\"", "MaxFileSize"),
         ] {
             let error = Metadata::decode(REFERENCE.replace(from, to).as_bytes()).unwrap_err();
-            assert!(
-                matches!(error, BadMetadata::Field { field: f, .. } if f == field),
-                "{error}"
-            );
+            assert!(matches!(error, BadMetadata::Field { field: f, .. } if f == field), "{error}");
         }
-        assert!(matches!(
-            Metadata::decode(b"[1]"),
-            Err(BadMetadata::Json(_))
-        ));
+        assert!(matches!(Metadata::decode(b"[1]"), Err(BadMetadata::Json(_))));
         assert!(matches!(Metadata::decode(b""), Err(BadMetadata::Json(_))));
     }
 

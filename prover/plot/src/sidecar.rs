@@ -28,32 +28,20 @@ impl Sidecar {
             serde_json::from_slice(bytes).map_err(|error| BadMetadata::Json(error.to_string()))?;
         let number = |field| {
             let expected = "a whole number";
-            value
-                .get(field)
-                .and_then(Value::as_u64)
-                .ok_or(BadMetadata::Field { field, expected })
+            value.get(field).and_then(Value::as_u64).ok_or(BadMetadata::Field { field, expected })
         };
         let found = number("version")?;
         if found != VERSION {
             return Err(BadMetadata::Version { found });
         }
-        let n = u32::try_from(number("scrypt_n")?)
-            .ok()
-            .and_then(|n| ScryptN::new(n).ok());
+        let n = u32::try_from(number("scrypt_n")?).ok().and_then(|n| ScryptN::new(n).ok());
         let expected = "a power of two that scrypt can use";
-        let scrypt_n = n.ok_or(BadMetadata::Field {
-            field: "scrypt_n",
-            expected,
-        })?;
+        let scrypt_n = n.ok_or(BadMetadata::Field { field: "scrypt_n", expected })?;
         Ok(Self { scrypt_n })
     }
 
     fn encode(self) -> Vec<u8> {
-        format!(
-            "{:#}\n",
-            json!({ "version": VERSION, "scrypt_n": self.scrypt_n.get() })
-        )
-        .into()
+        format!("{:#}\n", json!({ "version": VERSION, "scrypt_n": self.scrypt_n.get() })).into()
     }
 
     pub(crate) fn load(directory: &Path) -> Result<Option<Self>, PlotError> {
@@ -61,9 +49,7 @@ impl Sidecar {
         let Some(bytes) = files::read_small(&path)? else {
             return Ok(None);
         };
-        Self::decode(&bytes)
-            .map(Some)
-            .map_err(|why| PlotError::Damaged { path, why })
+        Self::decode(&bytes).map(Some).map_err(|why| PlotError::Damaged { path, why })
     }
 
     pub(crate) fn save(self, directory: &Path) -> Result<(), PlotError> {
@@ -77,21 +63,11 @@ mod tests {
 
     #[test]
     fn round_trip_and_refusals() {
-        let sidecar = Sidecar {
-            scrypt_n: ScryptN::new(8192).unwrap(),
-        };
+        let sidecar = Sidecar { scrypt_n: ScryptN::new(8192).unwrap() };
         assert_eq!(Sidecar::decode(&sidecar.encode()), Ok(sidecar));
         let newer = br#"{"version": 2, "scrypt_n": 8192}"#;
-        assert_eq!(
-            Sidecar::decode(newer),
-            Err(BadMetadata::Version { found: 2 })
-        );
-        for bytes in [
-            &b"{}"[..],
-            b"7",
-            b"",
-            br#"{"version": 1, "scrypt_n": 8191}"#,
-        ] {
+        assert_eq!(Sidecar::decode(newer), Err(BadMetadata::Version { found: 2 }));
+        for bytes in [&b"{}"[..], b"7", b"", br#"{"version": 1, "scrypt_n": 8191}"#] {
             assert!(Sidecar::decode(bytes).is_err());
         }
     }

@@ -33,10 +33,7 @@ pub enum BadHex {
 #[must_use]
 pub fn to_hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The bytes of a hexadecimal text of any even length; case does not matter.
@@ -138,13 +135,7 @@ mod tests {
     fn faults_are_named() {
         assert_eq!(from_hex("abc"), Err(BadHex::Odd { digits: 3 }));
         assert_eq!(from_hex("0g"), Err(BadHex::Digit { at: 1 }));
-        assert_eq!(
-            "ab".parse::<NodeId>(),
-            Err(BadHex::Length {
-                found: 2,
-                expected: 64
-            })
-        );
+        assert_eq!("ab".parse::<NodeId>(), Err(BadHex::Length { found: 2, expected: 64 }));
         assert_eq!(from_hex("FFa0").unwrap(), [0xff, 0xa0]);
     }
 }

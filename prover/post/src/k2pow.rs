@@ -88,10 +88,7 @@ impl core::str::FromStr for Difficulty {
 pub fn input(pow: u64, group: NonceGroup, challenge: &Challenge, node_id: &NodeId) -> Input {
     let mut input = [0; 48];
     let parts = pow.to_le_bytes().into_iter().take(7);
-    let parts = parts
-        .chain([group.0])
-        .chain(challenge.0.into_iter().take(8))
-        .chain(node_id.0);
+    let parts = parts.chain([group.0]).chain(challenge.0.into_iter().take(8)).chain(node_id.0);
     for (byte, value) in input.iter_mut().zip(parts) {
         *byte = value;
     }
@@ -105,12 +102,8 @@ mod tests {
 
     #[test]
     fn the_input_is_laid_out_as_the_reference_does() {
-        let input = input(
-            0xff07_0605_0403_0201,
-            NonceGroup(9),
-            &Challenge([8; 32]),
-            &NodeId([4; 32]),
-        );
+        let input =
+            input(0xff07_0605_0403_0201, NonceGroup(9), &Challenge([8; 32]), &NodeId([4; 32]));
         assert_eq!(input[..8], [1, 2, 3, 4, 5, 6, 7, 9]);
         assert_eq!(input[8..16], [8; 8]);
         assert_eq!(input[16..], [4; 32]);

@@ -55,11 +55,7 @@ impl Candidate {
     #[must_use]
     pub fn better(a: Option<Self>, b: Option<Self>) -> Option<Self> {
         match (a, b) {
-            (Some(a), Some(b)) => Some(if (b.label, b.index) < (a.label, a.index) {
-                b
-            } else {
-                a
-            }),
+            (Some(a), Some(b)) => Some(if (b.label, b.index) < (a.label, a.index) { b } else { a }),
             (a, b) => a.or(b),
         }
     }
@@ -124,10 +120,7 @@ impl Scratch {
     }
 
     /// scrypt's `ROMix`: N blocks are written in order, then N are read where the data says.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "the index is masked to the scratch's size"
-    )]
+    #[expect(clippy::indexing_slicing, reason = "the index is masked to the scratch's size")]
     fn mix(&mut self, block: &mut Block) {
         for row in &mut self.0 {
             *row = *block;
@@ -160,10 +153,7 @@ pub fn password(commitment: &Commitment, index: LabelIndex) -> [u8; 72] {
 pub fn expand(password: &[u8; 72]) -> Block {
     let halves = [pbkdf2(password, &[], 1), pbkdf2(password, &[], 2)];
     let mut block = [0; 32];
-    for (word, bytes) in block
-        .iter_mut()
-        .zip(halves.as_flattened().as_chunks::<4>().0)
-    {
+    for (word, bytes) in block.iter_mut().zip(halves.as_flattened().as_chunks::<4>().0) {
         *word = u32::from_le_bytes(*bytes);
     }
     block
@@ -244,10 +234,7 @@ fn chacha8(input: &[u32; 16]) -> [u32; 16] {
     state
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "the caller's indices are below 16 by construction"
-)]
+#[expect(clippy::indexing_slicing, reason = "the caller's indices are below 16 by construction")]
 fn quarter_round(state: &mut [u32; 16], [a, b, c, d]: [usize; 4]) {
     for (to_d, to_b) in [(16, 12), (8, 7)] {
         state[a] = state[a].wrapping_add(state[b]);
@@ -286,19 +273,10 @@ mod tests {
     #[test]
     fn the_smaller_label_is_the_better_candidate() {
         let candidate = |index, byte| {
-            Some(Candidate {
-                index: LabelIndex(index),
-                label: FullLabel([byte; 32]),
-            })
+            Some(Candidate { index: LabelIndex(index), label: FullLabel([byte; 32]) })
         };
-        assert_eq!(
-            Candidate::better(candidate(0, 2), candidate(1, 1)),
-            candidate(1, 1)
-        );
-        assert_eq!(
-            Candidate::better(candidate(4, 1), candidate(1, 1)),
-            candidate(1, 1)
-        );
+        assert_eq!(Candidate::better(candidate(0, 2), candidate(1, 1)), candidate(1, 1));
+        assert_eq!(Candidate::better(candidate(4, 1), candidate(1, 1)), candidate(1, 1));
         assert_eq!(Candidate::better(None, candidate(1, 1)), candidate(1, 1));
         assert_eq!(Candidate::better(candidate(1, 1), None), candidate(1, 1));
     }

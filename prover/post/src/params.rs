@@ -21,11 +21,7 @@ impl ScryptN {
     /// [`BadParams::ScryptN`] otherwise.
     pub fn new(n: u32) -> Result<Self, BadParams> {
         let fits = n.is_power_of_two() && (2..=Self::MAX).contains(&n);
-        if fits {
-            Ok(Self(n))
-        } else {
-            Err(BadParams::ScryptN { found: n })
-        }
+        if fits { Ok(Self(n)) } else { Err(BadParams::ScryptN { found: n }) }
     }
 
     /// The number itself.
@@ -67,10 +63,7 @@ pub struct Params {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BadParams {
     /// See [`ScryptN::new`].
-    #[error(
-        "scrypt N is {found}, but must be a power of two from 2 to {}",
-        ScryptN::MAX
-    )]
+    #[error("scrypt N is {found}, but must be a power of two from 2 to {}", ScryptN::MAX)]
     ScryptN {
         /// The value refused.
         found: u32,
@@ -107,12 +100,7 @@ impl Params {
             if (min..=max).contains(&found) {
                 Ok(())
             } else {
-                Err(BadParams::OutOfBounds {
-                    name,
-                    found,
-                    min,
-                    max,
-                })
+                Err(BadParams::OutOfBounds { name, found, min, max })
             }
         };
         let (units_min, units_max) = (u64::from(self.units_min), u64::from(self.units_max));
@@ -156,20 +144,9 @@ pub fn presets() -> [Preset; 3] {
             *byte = value;
         }
         let (scrypt_n, k1, k2) = (ScryptN(8192), 26, 37);
-        let params = Params {
-            labels_per_unit,
-            units_min,
-            units_max,
-            scrypt_n,
-            k1,
-            k2,
-            pow_difficulty,
-        };
-        Preset {
-            name,
-            id: id.parse().unwrap_or(NetworkId([0; 32])),
-            params,
-        }
+        let params =
+            Params { labels_per_unit, units_min, units_max, scrypt_n, k1, k2, pow_difficulty };
+        Preset { name, id: id.parse().unwrap_or(NetworkId([0; 32])), params }
     };
     [
         preset("mainnet", MAINNET_ID, 1 << 32, 4, u32::MAX, MAINNET_POW),
@@ -208,10 +185,7 @@ impl TryFrom<RawParams> for Params {
             scrypt_n: ScryptN::new(raw.scrypt_n)?,
             k1: raw.k1,
             k2: raw.k2,
-            pow_difficulty: raw
-                .pow_difficulty
-                .parse()
-                .map_err(BadParams::PowDifficulty)?,
+            pow_difficulty: raw.pow_difficulty.parse().map_err(BadParams::PowDifficulty)?,
         }
         .checked()
     }

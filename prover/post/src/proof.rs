@@ -51,11 +51,7 @@ impl Proof {
     /// The proof of a nonce that won among `num_labels`.
     #[must_use]
     pub fn new(winner: &Winner, num_labels: u64, pow: u64) -> Self {
-        Self {
-            nonce: winner.nonce,
-            indices: pack(&winner.indices, num_labels),
-            pow,
-        }
+        Self { nonce: winner.nonce, indices: pack(&winner.indices, num_labels), pow }
     }
 }
 
@@ -70,9 +66,7 @@ pub fn index_bits(num_labels: u64) -> u32 {
 /// Bytes that `count` packed indices take.
 #[must_use]
 pub fn packed_len(count: usize, num_labels: u64) -> usize {
-    count
-        .saturating_mul(index_bits(num_labels) as usize)
-        .div_ceil(8)
+    count.saturating_mul(index_bits(num_labels) as usize).div_ceil(8)
 }
 
 /// Packs indices one after the other, each from its lowest bit on, into bytes that fill from
@@ -81,9 +75,7 @@ pub fn packed_len(count: usize, num_labels: u64) -> usize {
 pub fn pack(indices: &[LabelIndex], num_labels: u64) -> Vec<u8> {
     let width = index_bits(num_labels);
     let mut bytes = vec![0; packed_len(indices.len(), num_labels)];
-    let bits = indices
-        .iter()
-        .flat_map(|index| (0..width).map(move |bit| index.0 >> bit & 1 == 1));
+    let bits = indices.iter().flat_map(|index| (0..width).map(move |bit| index.0 >> bit & 1 == 1));
     for (position, set) in bits.enumerate() {
         if let (true, Some(byte)) = (set, bytes.get_mut(position / 8)) {
             *byte |= 1 << (position % 8);
@@ -100,15 +92,11 @@ pub fn unpack(bytes: &[u8], count: usize, num_labels: u64) -> Option<Vec<LabelIn
     if bytes.len() != packed_len(count, num_labels) {
         return None;
     }
-    let mut bits = bytes
-        .iter()
-        .flat_map(|byte| (0..8).map(move |bit| u64::from(byte >> bit & 1)));
+    let mut bits = bytes.iter().flat_map(|byte| (0..8).map(move |bit| u64::from(byte >> bit & 1)));
     let mut indices = Vec::with_capacity(count);
     for _ in 0..count {
         let index = bits.by_ref().take(width).enumerate();
-        indices.push(LabelIndex(
-            index.fold(0, |value, (place, bit)| value | bit << place),
-        ));
+        indices.push(LabelIndex(index.fold(0, |value, (place, bit)| value | bit << place)));
     }
     bits.all(|bit| bit == 0).then_some(indices)
 }
@@ -120,14 +108,7 @@ mod tests {
 
     #[test]
     fn widths_are_the_reference_s() {
-        for (labels, bits) in [
-            (0, 0),
-            (1, 1),
-            (255, 8),
-            (256, 9),
-            (1 << 19, 20),
-            (u64::MAX, 64),
-        ] {
+        for (labels, bits) in [(0, 0), (1, 1), (255, 8), (256, 9), (1 << 19, 20), (u64::MAX, 64)] {
             assert_eq!(index_bits(labels), bits, "{labels}");
         }
     }

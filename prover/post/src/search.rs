@@ -44,15 +44,10 @@ impl Threshold {
         if labels <= u64::from(k1) {
             return Err(error);
         }
-        let bound = (u128::from(k1) << 64)
-            .checked_div(u128::from(labels))
-            .ok_or(error)?;
+        let bound = (u128::from(k1) << 64).checked_div(u128::from(labels)).ok_or(error)?;
         let bound = u64::try_from(bound).map_err(|_| error)?;
         let [top, ..] = bound.to_be_bytes();
-        Ok(Self {
-            top,
-            low: bound & LOW_MASK,
-        })
+        Ok(Self { top, low: bound & LOW_MASK })
     }
 }
 
@@ -86,12 +81,7 @@ impl GroupKeys {
             let nonce = group.nonce(lane);
             *key = first_half(hasher.clone().update(&nonce.0.to_le_bytes()));
         }
-        Self {
-            group,
-            pow,
-            key: first_half(&hasher),
-            lane_keys,
-        }
+        Self { group, pow, key: first_half(&hasher), lane_keys }
     }
 }
 
@@ -138,9 +128,7 @@ pub struct GroupCipher {
 
 impl core::fmt::Debug for GroupCipher {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("GroupCipher")
-            .field("group", &self.group)
-            .finish_non_exhaustive()
+        f.debug_struct("GroupCipher").field("group", &self.group).finish_non_exhaustive()
     }
 }
 
@@ -172,10 +160,7 @@ impl GroupCipher {
     fn low_bits(&self, label: &[u8; 16], lane: usize) -> u64 {
         let mut block = (*label).into();
         let [.., last] = &self.lanes;
-        self.lanes
-            .get(lane)
-            .unwrap_or(last)
-            .encrypt_block(&mut block);
+        self.lanes.get(lane).unwrap_or(last).encrypt_block(&mut block);
         let bytes = block.iter().take(8).rev();
         bytes.fold(0, |value, byte| (value << 8) | u64::from(*byte)) & LOW_MASK
     }
@@ -189,10 +174,7 @@ impl GroupCipher {
         out: &mut Vec<Hit>,
     ) {
         self.good_lanes(label, threshold, |lane| {
-            out.push(Hit {
-                index,
-                nonce: self.group.nonce(lane),
-            });
+            out.push(Hit { index, nonce: self.group.nonce(lane) });
         });
     }
 }
@@ -220,11 +202,7 @@ impl Tally {
     #[must_use]
     pub fn new(first: Nonce, count: u32, k2: u32) -> Self {
         let hits = (0..count).map(|_| Vec::new()).collect();
-        Self {
-            first,
-            k2: k2 as usize,
-            hits,
-        }
+        Self { first, k2: k2 as usize, hits }
     }
 
     /// Counts hits, which must come in ascending order over all calls, and returns the winner as
@@ -234,10 +212,8 @@ impl Tally {
             let slot = hit.nonce.0.checked_sub(self.first.0)?;
             let indices = self.hits.get_mut(slot as usize)?;
             indices.push(hit.index);
-            (indices.len() >= self.k2).then(|| Winner {
-                nonce: hit.nonce,
-                indices: core::mem::take(indices),
-            })
+            (indices.len() >= self.k2)
+                .then(|| Winner { nonce: hit.nonce, indices: core::mem::take(indices) })
         })
     }
 
@@ -247,10 +223,7 @@ impl Tally {
         let nonces = (self.first.0..).map(Nonce).zip(&self.hits);
         let mut hits: Vec<Hit> = nonces
             .flat_map(|(nonce, indices)| {
-                indices.iter().map(move |index| Hit {
-                    index: *index,
-                    nonce,
-                })
+                indices.iter().map(move |index| Hit { index: *index, nonce })
             })
             .collect();
         hits.sort_unstable();
@@ -275,22 +248,13 @@ mod tests {
     #[test]
     fn the_threshold_is_split_after_its_top_byte() {
         assert_eq!(Threshold::new(1, 2), Ok(Threshold { top: 0x80, low: 0 }));
-        assert_eq!(
-            Threshold::new(26, 8192),
-            Ok(Threshold {
-                top: 0,
-                low: 26 << 51
-            })
-        );
+        assert_eq!(Threshold::new(26, 8192), Ok(Threshold { top: 0, low: 26 << 51 }));
         assert_eq!(Threshold::new(2, 2), Err(TooFewLabels { labels: 2, k1: 2 }));
         assert_eq!(Threshold::new(0, 0), Err(TooFewLabels { labels: 0, k1: 0 }));
     }
 
     fn hit(index: u64, nonce: u32) -> Hit {
-        Hit {
-            index: LabelIndex(index),
-            nonce: Nonce(nonce),
-        }
+        Hit { index: LabelIndex(index), nonce: Nonce(nonce) }
     }
 
     #[test]
@@ -300,13 +264,7 @@ mod tests {
         assert_eq!(tally.hits(), [hit(0, 17), hit(3, 16)]);
         let winner = tally.add(&[hit(5, 16), hit(5, 17)]);
         let indices = [3, 5].map(LabelIndex).to_vec();
-        assert_eq!(
-            winner,
-            Some(Winner {
-                nonce: Nonce(16),
-                indices
-            })
-        );
+        assert_eq!(winner, Some(Winner { nonce: Nonce(16), indices }));
     }
 
     #[test]

@@ -81,11 +81,7 @@ impl NonceGroup {
     #[must_use]
     pub fn nonce(self, lane: usize) -> Nonce {
         let lane = (lane % 16) as u32;
-        Nonce(
-            u32::from(self.0)
-                .saturating_mul(Nonce::PER_GROUP)
-                .saturating_add(lane),
-        )
+        Nonce(u32::from(self.0).saturating_mul(Nonce::PER_GROUP).saturating_add(lane))
     }
 }
 

@@ -198,29 +198,16 @@ fn distinct_indices(bytes: &[u8], k2: u32, num_labels: u64) -> Result<Vec<LabelI
     let count = k2 as usize;
     let expected = packed_len(count, num_labels);
     if bytes.len() != expected {
-        return Err(Invalid::IndicesLength {
-            found: bytes.len(),
-            expected,
-        });
+        return Err(Invalid::IndicesLength { found: bytes.len(), expected });
     }
     let indices = unpack(bytes, count, num_labels).ok_or(Invalid::Padding)?;
-    let beyond = indices
-        .iter()
-        .enumerate()
-        .find(|(_, index)| index.0 >= num_labels);
+    let beyond = indices.iter().enumerate().find(|(_, index)| index.0 >= num_labels);
     if let Some((position, index)) = beyond {
-        return Err(Invalid::IndexBeyondEnd {
-            position,
-            index: *index,
-            num_labels,
-        });
+        return Err(Invalid::IndexBeyondEnd { position, index: *index, num_labels });
     }
     let mut sorted = indices.clone();
     sorted.sort_unstable();
-    let repeated = sorted
-        .iter()
-        .zip(sorted.iter().skip(1))
-        .find(|(a, b)| a == b);
+    let repeated = sorted.iter().zip(sorted.iter().skip(1)).find(|(a, b)| a == b);
     match repeated {
         Some((index, _)) => Err(Invalid::IndexRepeated { index: *index }),
         None => Ok(indices),
@@ -249,15 +236,8 @@ fn choose(
         }
         Indices::One(position) => {
             let chosen: Vec<_> = all.skip(position as usize).take(1).collect();
-            let missing = Invalid::NoSuchIndex {
-                asked: position,
-                k2,
-            };
-            if chosen.is_empty() {
-                Err(missing)
-            } else {
-                Ok(chosen)
-            }
+            let missing = Invalid::NoSuchIndex { asked: position, k2 };
+            if chosen.is_empty() { Err(missing) } else { Ok(chosen) }
         }
     }
 }
@@ -295,18 +275,11 @@ fn check_pow<P: PowHash>(
     params: &Params,
     pow: &P,
 ) -> Result<(), Failure<P::Fault>> {
-    let bound = params
-        .pow_difficulty
-        .scaled(statement.num_units)
-        .map_err(Invalid::from)?;
+    let bound = params.pow_difficulty.scaled(statement.num_units).map_err(Invalid::from)?;
     let group = shaped.keys.group;
     let input = k2pow::input(proof.pow, group, &statement.challenge, &statement.node_id);
     let hash = pow.hash(&input).map_err(Failure::Unable)?;
-    if bound.met_by(&hash) {
-        Ok(())
-    } else {
-        Err(Invalid::Pow { pow: proof.pow }.into())
-    }
+    if bound.met_by(&hash) { Ok(()) } else { Err(Invalid::Pow { pow: proof.pow }.into()) }
 }
 
 fn check_labels(
@@ -324,11 +297,7 @@ fn check_labels(
         let mut good = false;
         cipher.good_lanes(&label, shaped.threshold, |lane| good |= lane == shaped.lane);
         if !good {
-            return Err(Invalid::NotGood {
-                position,
-                index,
-                nonce: proof.nonce,
-            });
+            return Err(Invalid::NotGood { position, index, nonce: proof.nonce });
         }
     }
     Ok(())

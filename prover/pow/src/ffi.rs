@@ -3,10 +3,7 @@
 //! The gate in the wall: pointers are made, used and freed in this file only, and everything it
 //! gives out is safe to call.
 
-#![allow(
-    unsafe_code,
-    reason = "the one FFI module of the project; each block says why it holds"
-)]
+#![allow(unsafe_code, reason = "the one FFI module of the project; each block says why it holds")]
 
 use core::ffi::{c_int, c_ulong, c_void};
 use core::marker::PhantomData;
@@ -177,10 +174,7 @@ impl<'memory> Vm<'memory> {
         // SAFETY: the pointer that the flags call for is set and outlives the machine by
         // 'memory; `FULL_MEM` is in the flags just when there is a dataset (`machine.rs`).
         let raw = unsafe { randomx_create_vm(flags, cache, dataset) };
-        Some(Self {
-            raw: NonNull::new(raw)?,
-            memory: PhantomData,
-        })
+        Some(Self { raw: NonNull::new(raw)?, memory: PhantomData })
     }
 
     /// The hash of one input.

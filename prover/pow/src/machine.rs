@@ -70,11 +70,7 @@ impl RandomX {
                 (Memory::Fast(dataset), flags)
             }
         };
-        let randomx = Self {
-            memory,
-            mode,
-            flags,
-        };
+        let randomx = Self { memory, mode, flags };
         randomx.machine()?; // the flags hold for machines too
         Ok(randomx)
     }
@@ -97,16 +93,8 @@ impl fmt::Display for RandomX {
             Mode::Light => "light",
             Mode::Fast => "fast",
         };
-        let engine = if self.flags & ffi::JIT == 0 {
-            "interpreter"
-        } else {
-            "compiled"
-        };
-        let pages = if self.flags & ffi::LARGE_PAGES == 0 {
-            ""
-        } else {
-            ", large pages"
-        };
+        let engine = if self.flags & ffi::JIT == 0 { "interpreter" } else { "compiled" };
+        let pages = if self.flags & ffi::LARGE_PAGES == 0 { "" } else { ", large pages" };
         write!(f, "RandomX, {mode} mode, {engine}{pages}")
     }
 }

@@ -131,12 +131,7 @@ impl Search<'_> {
     }
 
     fn input(&self, pow: u64) -> Input {
-        k2pow::input(
-            pow,
-            self.puzzle.group,
-            &self.puzzle.challenge,
-            &self.puzzle.node_id,
-        )
+        k2pow::input(pow, self.puzzle.group, &self.puzzle.challenge, &self.puzzle.node_id)
     }
 }
 
@@ -165,25 +160,14 @@ mod tests {
             let input = k2pow::input(pow, puzzle.group, &puzzle.challenge, &puzzle.node_id);
             randomx.hash(&input).unwrap()
         };
-        let smallest = (0..)
-            .find(|pow| puzzle.difficulty.met_by(&hash(*pow)))
-            .unwrap();
+        let smallest = (0..).find(|pow| puzzle.difficulty.met_by(&hash(*pow))).unwrap();
         for threads in [1, 2, 5] {
-            assert_eq!(
-                solve(&randomx, &puzzle, threads, &|| false, &|_| ()),
-                Ok(smallest)
-            );
+            assert_eq!(solve(&randomx, &puzzle, threads, &|| false, &|_| ()), Ok(smallest));
         }
         // A bound that is never met, and a caller that changes its mind.
         let asked = AtomicU64::new(0);
         let stop = || asked.fetch_add(1, Ordering::Relaxed) > 4;
-        let never = Puzzle {
-            difficulty: Difficulty([0; 32]),
-            ..puzzle
-        };
-        assert_eq!(
-            solve(&randomx, &never, 2, &stop, &|_| ()),
-            Err(SolveError::Stopped)
-        );
+        let never = Puzzle { difficulty: Difficulty([0; 32]), ..puzzle };
+        assert_eq!(solve(&randomx, &never, 2, &stop, &|_| ()), Err(SolveError::Stopped));
     }
 }

@@ -47,9 +47,7 @@ enum Why {
 pub(crate) fn check(args: &CheckArgs) -> Result {
     if !(args.fraction > 0.0 && args.fraction <= 100.0) {
         let fraction = args.fraction;
-        return Err(Failure::usage(format!(
-            "--fraction {fraction}: must be above 0, up to 100"
-        )));
+        return Err(Failure::usage(format!("--fraction {fraction}: must be above 0, up to 100")));
     }
     let network = settings::network(&args.network, &ProofArgs::default())?;
     let stop = Stop::on_signals()?;
@@ -67,9 +65,8 @@ pub(crate) fn check(args: &CheckArgs) -> Result {
     let mut reader = directory.reader();
     let mut checked = 0;
     for run in runs {
-        let found = differences(&directory, &mut reader, &mut labels, run.clone(), &|| {
-            stop.is_set()
-        });
+        let found =
+            differences(&directory, &mut reader, &mut labels, run.clone(), &|| stop.is_set());
         match found {
             Err(Failed::Stopped) => {
                 eprintln!("stopped after {checked} of {total} labels");
@@ -84,11 +81,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result {
     drop(progress);
     let bad = merged(bad);
     print(args, checked, &bad, n.get());
-    Ok(if bad.is_empty() {
-        ExitCode::Done
-    } else {
-        ExitCode::No
-    })
+    Ok(if bad.is_empty() { ExitCode::Done } else { ExitCode::No })
 }
 
 /// What is missing of a file, or too much.
@@ -103,28 +96,16 @@ fn absent(file: &FileState) -> Option<BadRange> {
 
 fn bad_range(labels: LabelRange, file: &str, why: Why) -> BadRange {
     let last = labels.end.saturating_sub(1).max(labels.start);
-    BadRange {
-        first: labels.start,
-        last,
-        file: file.to_owned(),
-        why,
-    }
+    BadRange { first: labels.start, last, file: file.to_owned(), why }
 }
 
 /// The runs to make again. The data is cut into equal stretches, and a run is drawn from each:
 /// every stretch is looked at, and no run can be foreseen.
 fn runs(files: &[FileState], percent: f64, draw: &mut dyn FnMut(u64) -> u64) -> Vec<LabelRange> {
-    let present: u64 = files
-        .iter()
-        .map(|file| file.present().end - file.present().start)
-        .sum();
+    let present: u64 = files.iter().map(|file| file.present().end - file.present().start).sum();
     let wanted = (present as f64 * percent / 100.0).ceil().max(1.0);
     let run = ((wanted / RUNS_MIN as f64).ceil() as u64).clamp(1, RUN_LABELS);
-    let stretch = if percent >= 100.0 {
-        run
-    } else {
-        (run as f64 * 100.0 / percent) as u64
-    };
+    let stretch = if percent >= 100.0 { run } else { (run as f64 * 100.0 / percent) as u64 };
     let mut runs = Vec::new();
     for file in files {
         let present = file.present();
@@ -154,32 +135,23 @@ fn differences(
     run: LabelRange,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> std::result::Result<Vec<BadRange>, Failed> {
-    let bytes = usize::try_from(run.end - run.start)
-        .unwrap_or(usize::MAX)
-        .saturating_mul(LABEL_BYTES);
+    let bytes =
+        usize::try_from(run.end - run.start).unwrap_or(usize::MAX).saturating_mul(LABEL_BYTES);
     let (mut stored, mut made) = (vec![0; bytes], vec![0; bytes]);
     let (number, _) = directory.layout().place_of(run.start);
-    let file = directory
-        .file(number)
-        .map_err(|error| Failed::Could(error.into()))?;
+    let file = directory.file(number).map_err(|error| Failed::Could(error.into()))?;
     let file = file.path.display().to_string();
     if let Err(error) = reader.read(run.start, &mut stored) {
         tracing::warn!("{error}");
         return Ok(vec![bad_range(run, &file, Why::Unreadable)]);
     }
-    labels
-        .fill(run.clone(), &mut made, stop)
-        .map_err(|fault| match fault {
-            LabelFault::Stopped => Failed::Stopped,
-            fault => Failed::Could(fault.into()),
-        })?;
-    let pairs = stored
-        .chunks_exact(LABEL_BYTES)
-        .zip(made.chunks_exact(LABEL_BYTES));
+    labels.fill(run.clone(), &mut made, stop).map_err(|fault| match fault {
+        LabelFault::Stopped => Failed::Stopped,
+        fault => Failed::Could(fault.into()),
+    })?;
+    let pairs = stored.chunks_exact(LABEL_BYTES).zip(made.chunks_exact(LABEL_BYTES));
     let differing = run.zip(pairs).filter(|(_, (stored, made))| stored != made);
-    Ok(differing
-        .map(|(index, _)| bad_range(index..index + 1, &file, Why::Differs))
-        .collect())
+    Ok(differing.map(|(index, _)| bad_range(index..index + 1, &file, Why::Differs)).collect())
 }
 
 /// Neighbours of one kind in one file, joined.
@@ -203,26 +175,14 @@ fn merged(mut bad: Vec<BadRange>) -> Vec<BadRange> {
 
 fn print(args: &CheckArgs, checked: u64, bad: &[BadRange], n: u32) {
     if args.json {
-        println!(
-            "{}",
-            json!({ "labels_checked": checked, "scrypt_n": n, "bad": bad })
-        );
+        println!("{}", json!({ "labels_checked": checked, "scrypt_n": n, "bad": bad }));
         return;
     }
-    for BadRange {
-        first,
-        last,
-        file,
-        why,
-    } in bad
-    {
+    for BadRange { first, last, file, why } in bad {
         println!("labels {first} to {last} in {file}: {why:?}");
     }
-    let wrong: u64 = bad
-        .iter()
-        .filter(|range| range.why == Why::Differs)
-        .map(|r| r.last - r.first + 1)
-        .sum();
+    let wrong: u64 =
+        bad.iter().filter(|range| range.why == Why::Differs).map(|r| r.last - r.first + 1).sum();
     match bad.len() {
         0 => println!("{checked} labels made again with N = {n}: all are right"),
         ranges => println!("{checked} labels made again with N = {n}: {ranges} bad ranges"),
@@ -237,11 +197,7 @@ mod tests {
     use super::*;
 
     fn file(labels: LabelRange, found: u64) -> FileState {
-        FileState {
-            path: "f".into(),
-            labels,
-            found: Some(found),
-        }
+        FileState { path: "f".into(), labels, found: Some(found) }
     }
 
     #[test]
@@ -273,21 +229,13 @@ mod tests {
 
     #[test]
     fn neighbours_are_joined() {
-        let range = |first, last, why| BadRange {
-            first,
-            last,
-            file: "f".into(),
-            why,
-        };
+        let range = |first, last, why| BadRange { first, last, file: "f".into(), why };
         let bad = vec![
             range(7, 7, Why::Differs),
             range(5, 5, Why::Differs),
             range(6, 6, Why::Differs),
             range(8, 9, Why::Missing),
         ];
-        assert_eq!(
-            merged(bad),
-            [range(5, 7, Why::Differs), range(8, 9, Why::Missing)]
-        );
+        assert_eq!(merged(bad), [range(5, 7, Why::Differs), range(8, 9, Why::Missing)]);
     }
 }

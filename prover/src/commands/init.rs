@@ -38,18 +38,19 @@ pub(crate) fn init(args: &InitArgs) -> Result {
     let mut labels = Labels::new(commitment, n, settings::threads(&args.work));
     let kernel = labels.kernel();
     let (mut draw, stop) = (draw_below, || stop.is_set());
-    let init = Init {
-        directory: &mut directory,
-        n,
-        labeler: &mut labels,
-        stop: &stop,
-        draw: &mut draw,
-    }
-    .run();
+    let init =
+        Init { directory: &mut directory, n, labeler: &mut labels, stop: &stop, draw: &mut draw }
+            .run();
     let summary = match init {
         Err(InitError::Label(LabelFault::Stopped)) => {
             eprintln!("stopped; what was made is on disk: run the same command again to go on");
             return Ok(ExitCode::CouldNot);
+        }
+        Err(error @ (InitError::Plot(_) | InitError::Label(_))) => {
+            eprintln!(
+                "what was made so far is on disk; once this is mended, run it again to go on:"
+            );
+            return Err(error.into());
         }
         other => other?,
     };
@@ -79,9 +80,7 @@ fn refuse_units(args: &InitArgs, network: &Network) -> Result<()> {
         return Ok(());
     }
     let units = args.units;
-    Err(Failure::usage(format!(
-        "--units {units}: this network allows {min} to {max}"
-    )))
+    Err(Failure::usage(format!("--units {units}: this network allows {min} to {max}")))
 }
 
 /// The metadata that the request asks for.
@@ -89,8 +88,7 @@ fn wanted(args: &InitArgs, network: &Network) -> Metadata {
     Metadata::new(
         args.node_id,
         args.commitment_atx,
-        args.labels_per_unit
-            .unwrap_or(network.params.labels_per_unit),
+        args.labels_per_unit.unwrap_or(network.params.labels_per_unit),
         args.units,
         args.max_file_size.unwrap_or(FILE_BYTES),
     )
@@ -100,10 +98,7 @@ fn create(args: &InitArgs, network: &Network) -> Result<(DataDir, ScryptN)> {
     let n = network.params.scrypt_n;
     let wanted = wanted(args, network);
     plot::Layout::new(&wanted).map_err(|why| Failure::usage(why.to_string()))?;
-    Ok((
-        DataDir::create(&args.data_dir, wanted, Sidecar { scrypt_n: n })?,
-        n,
-    ))
+    Ok((DataDir::create(&args.data_dir, wanted, Sidecar { scrypt_n: n })?, n))
 }
 
 /// Data that is there must be the data that is asked for; both sides are named where it is not.
@@ -114,31 +109,15 @@ fn adopt(directory: DataDir, args: &InitArgs, network: &Network) -> Result<(Data
         wanted.max_file_size = found.max_file_size;
     }
     let differs = [
-        (
-            "identity",
-            found.node_id.to_string(),
-            wanted.node_id.to_string(),
-        ),
+        ("identity", found.node_id.to_string(), wanted.node_id.to_string()),
         (
             "commitment ATX",
             found.commitment_atx_id.to_string(),
             wanted.commitment_atx_id.to_string(),
         ),
-        (
-            "units",
-            found.num_units.to_string(),
-            wanted.num_units.to_string(),
-        ),
-        (
-            "labels per unit",
-            found.labels_per_unit.to_string(),
-            wanted.labels_per_unit.to_string(),
-        ),
-        (
-            "file size",
-            found.max_file_size.to_string(),
-            wanted.max_file_size.to_string(),
-        ),
+        ("units", found.num_units.to_string(), wanted.num_units.to_string()),
+        ("labels per unit", found.labels_per_unit.to_string(), wanted.labels_per_unit.to_string()),
+        ("file size", found.max_file_size.to_string(), wanted.max_file_size.to_string()),
     ];
     let differs: Vec<String> = differs
         .into_iter()

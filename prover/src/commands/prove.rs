@@ -38,25 +38,13 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
         num_units: metadata.num_units,
         labels_per_unit: metadata.labels_per_unit,
     };
-    let params = Params {
-        scrypt_n,
-        ..network.params
-    };
-    let job = Job {
-        statement,
-        params,
-        nonces,
-        threads,
-    };
+    let params = Params { scrypt_n, ..network.params };
+    let job = Job { statement, params, nonces, threads };
     let pows = Pows::new(args.randomx, threads.get());
     let line = Mutex::new(None);
     let progress = |stage, done, total| show(&line, stage, done, total);
     let stop = || stop.is_set();
-    let around = Surroundings {
-        pows: &pows,
-        stop: &stop,
-        progress: &progress,
-    };
+    let around = Surroundings { pows: &pows, stop: &stop, progress: &progress };
     let proof = crate::prove::prove(&job, &directory, &around);
     drop(line);
     let proof = match proof {
@@ -94,12 +82,8 @@ fn show(line: &Mutex<Option<(Stage, Progress)>>, stage: Stage, done: u64, total:
 pub(crate) fn verify(args: &VerifyArgs) -> Result {
     let network = settings::network(&args.network, &args.params)?;
     let seed = args.seed.as_deref().map(post::from_hex).transpose();
-    let seed = seed
-        .map_err(|bad| Failure::usage(format!("--seed: {bad}")))?
-        .unwrap_or_default();
-    let which = args
-        .k3
-        .map_or(Indices::All, |k3| Indices::Subset { k3, seed: &seed });
+    let seed = seed.map_err(|bad| Failure::usage(format!("--seed: {bad}")))?.unwrap_or_default();
+    let which = args.k3.map_or(Indices::All, |k3| Indices::Subset { k3, seed: &seed });
     let text = read(&args.proof)?;
     let (proof, statement) = match ProofFile::decode(&text) {
         Ok(decoded) => decoded,
@@ -118,9 +102,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     let name = path.display();
     let read = if path == Path::new("-") {
-        std::io::stdin()
-            .take(PROOF_BYTES_MAX)
-            .read_to_end(&mut text)
+        std::io::stdin().take(PROOF_BYTES_MAX).read_to_end(&mut text)
     } else {
         File::open(path).and_then(|file| file.take(PROOF_BYTES_MAX).read_to_end(&mut text))
     };

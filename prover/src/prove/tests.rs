@@ -32,51 +32,31 @@ fn job(labels_per_unit: u64, num_units: u32, k1: u32, k2: u32, nonces: u32) -> J
             num_units,
             labels_per_unit,
         },
-        params: Params {
-            labels_per_unit,
-            units_min,
-            units_max,
-            scrypt_n,
-            k1,
-            k2,
-            pow_difficulty,
-        },
+        params: Params { labels_per_unit, units_min, units_max, scrypt_n, k1, k2, pow_difficulty },
         nonces,
         threads: threads(1),
     }
 }
 
 fn filled(root: &std::path::Path, job: &Job, labels_per_file: u64) -> DataDir {
-    let Statement {
-        labels_per_unit,
-        num_units,
-        ..
-    } = job.statement;
+    let Statement { labels_per_unit, num_units, .. } = job.statement;
     let bytes = labels_per_file * LABEL_BYTES as u64;
     let metadata = Metadata::new(NODE_ID, ATX, labels_per_unit, num_units, bytes);
-    let sidecar = Sidecar {
-        scrypt_n: job.params.scrypt_n,
-    };
+    let sidecar = Sidecar { scrypt_n: job.params.scrypt_n };
     let mut directory = DataDir::create(root, metadata, sidecar).unwrap();
     let commitment = Commitment::new(&NODE_ID, &ATX);
     let mut labels = Labels::new(commitment, job.params.scrypt_n, threads(1));
     for file in directory.survey().unwrap() {
         let count = usize::try_from(file.labels.end - file.labels.start).unwrap();
         let mut bytes = vec![0; count * LABEL_BYTES];
-        labels
-            .fill(file.labels.clone(), &mut bytes, &|| false)
-            .unwrap();
+        labels.fill(file.labels.clone(), &mut bytes, &|| false).unwrap();
         directory.append(file.labels.start, &bytes).unwrap();
     }
     directory
 }
 
 fn proven(job: &Job, directory: &DataDir) -> Result<Proof, ProveError> {
-    let around = Surroundings {
-        pows: &POWS,
-        stop: &|| false,
-        progress: &|_, _, _| (),
-    };
+    let around = Surroundings { pows: &POWS, stop: &|| false, progress: &|_, _, _| () };
     prove(job, directory, &around)
 }
 
@@ -132,16 +112,8 @@ proptest! {
 }
 
 fn keys_of_first_pass(job: &Job) -> Vec<GroupKeys> {
-    let difficulty = job
-        .params
-        .pow_difficulty
-        .scaled(job.statement.num_units)
-        .unwrap();
-    let around = Surroundings {
-        pows: &POWS,
-        stop: &|| false,
-        progress: &|_, _, _| (),
-    };
+    let difficulty = job.params.pow_difficulty.scaled(job.statement.num_units).unwrap();
+    let around = Surroundings { pows: &POWS, stop: &|| false, progress: &|_, _, _| () };
     buy(job, 0..job.nonces, difficulty, &around).unwrap()
 }
 
@@ -157,15 +129,8 @@ fn data_without_a_proof_has_none_after_every_nonce() {
             passes.fetch_add(1, Ordering::Relaxed);
         }
     };
-    let around = Surroundings {
-        pows: &POWS,
-        stop: &|| false,
-        progress: &progress,
-    };
-    assert!(matches!(
-        prove(&job, &directory, &around),
-        Err(ProveError::NoProof)
-    ));
+    let around = Surroundings { pows: &POWS, stop: &|| false, progress: &progress };
+    assert!(matches!(prove(&job, &directory, &around), Err(ProveError::NoProof)));
     assert_eq!(passes.into_inner(), 1);
 }
 
@@ -174,19 +139,9 @@ fn it_stops_on_request_and_refuses_incomplete_data() {
     let job = job(100, 1, 10, 10, 16);
     let root = tempfile::tempdir().unwrap();
     let directory = filled(&root.path().join("data"), &job, 40);
-    let around = Surroundings {
-        pows: &POWS,
-        stop: &|| true,
-        progress: &|_, _, _| (),
-    };
-    assert!(matches!(
-        prove(&job, &directory, &around),
-        Err(ProveError::Stopped)
-    ));
+    let around = Surroundings { pows: &POWS, stop: &|| true, progress: &|_, _, _| () };
+    assert!(matches!(prove(&job, &directory, &around), Err(ProveError::Stopped)));
     fs::remove_file(directory.file(1).unwrap().path).unwrap();
     let missing = proven(&job, &directory);
-    assert!(matches!(
-        missing,
-        Err(ProveError::Plot(PlotError::Missing { .. }))
-    ));
+    assert!(matches!(missing, Err(ProveError::Plot(PlotError::Missing { .. }))));
 }

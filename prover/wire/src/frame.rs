@@ -96,11 +96,7 @@ fn decode<M: Checked>(body: &[u8]) -> Result<M, BadFrame> {
     if !rest.is_empty() || again != body {
         return Err(BadFrame::Malformed);
     }
-    if message.within_bounds() {
-        Ok(message)
-    } else {
-        Err(BadFrame::OutOfBounds)
-    }
+    if message.within_bounds() { Ok(message) } else { Err(BadFrame::OutOfBounds) }
 }
 
 #[cfg(test)]
@@ -132,11 +128,7 @@ mod tests {
             complete: true,
         };
         let job = JobId(300);
-        let proof = Proof {
-            nonce: Nonce(17),
-            indices: vec![1, 2, 3],
-            pow: 4,
-        };
+        let proof = Proof { nonce: Nonce(17), indices: vec![1, 2, 3], pow: 4 };
         vec![
             ToNode::Hello {
                 versions: SpokenVersions::OURS,
@@ -144,17 +136,9 @@ mod tests {
                 software: "postmesh-prover 0.1.0".into(),
             },
             ToNode::Info(vec![plot]),
-            ToNode::Progress {
-                job,
-                stage: Stage::Scan,
-                done: 1,
-                total: 1 << 40,
-            },
+            ToNode::Progress { job, stage: Stage::Scan, done: 1, total: 1 << 40 },
             ToNode::Proved { job, proof },
-            ToNode::Failed {
-                job,
-                why: ProveFailure::NoProof,
-            },
+            ToNode::Failed { job, why: ProveFailure::NoProof },
         ]
     }
 
@@ -163,10 +147,7 @@ mod tests {
             ToProver::Welcome(Version::V1),
             ToProver::Refused(Refusal::Network(NetworkId([1; 32]))),
             ToProver::Info,
-            ToProver::Prove {
-                job: JobId(1),
-                statement: statement(1),
-            },
+            ToProver::Prove { job: JobId(1), statement: statement(1) },
             ToProver::Cancel(JobId(1)),
         ]
     }
@@ -187,10 +168,7 @@ mod tests {
     fn every_message_round_trips_however_the_bytes_are_cut() {
         let frames: Vec<u8> = to_node().iter().flat_map(|m| encode(m).unwrap()).collect();
         assert_eq!(decode_slowly::<ToNode>(&frames).unwrap(), to_node());
-        let frames: Vec<u8> = to_prover()
-            .iter()
-            .flat_map(|m| encode(m).unwrap())
-            .collect();
+        let frames: Vec<u8> = to_prover().iter().flat_map(|m| encode(m).unwrap()).collect();
         assert_eq!(decode_slowly::<ToProver>(&frames).unwrap(), to_prover());
     }
 
@@ -198,10 +176,7 @@ mod tests {
     #[test]
     fn the_bytes_of_version_one() {
         let frames: Vec<u8> = to_node().iter().flat_map(|m| encode(m).unwrap()).collect();
-        let more: Vec<u8> = to_prover()
-            .iter()
-            .flat_map(|m| encode(m).unwrap())
-            .collect();
+        let more: Vec<u8> = to_prover().iter().flat_map(|m| encode(m).unwrap()).collect();
         let digest = blake3::hash(&[frames, more].concat());
         assert_eq!(
             digest.to_hex().as_str(),
@@ -218,22 +193,10 @@ mod tests {
             decoder.next_message::<ToProver>()
         };
         assert_eq!(refused(&[4, 1]), Ok(Some(ToProver::Cancel(JobId(1)))));
-        assert_eq!(
-            refused(&[4, 0x81, 0]),
-            Err(BadFrame::Malformed),
-            "a varint that is too long"
-        );
-        assert_eq!(
-            refused(&[4, 1, 0]),
-            Err(BadFrame::Malformed),
-            "a byte too many"
-        );
+        assert_eq!(refused(&[4, 0x81, 0]), Err(BadFrame::Malformed), "a varint that is too long");
+        assert_eq!(refused(&[4, 1, 0]), Err(BadFrame::Malformed), "a byte too many");
         assert_eq!(refused(&[4]), Err(BadFrame::Malformed), "a byte too few");
-        assert_eq!(
-            refused(&[99]),
-            Err(BadFrame::Malformed),
-            "an unknown message"
-        );
+        assert_eq!(refused(&[99]), Err(BadFrame::Malformed), "an unknown message");
         assert_eq!(refused(&[]), Err(BadFrame::Malformed), "nothing");
     }
 
@@ -242,16 +205,10 @@ mod tests {
         let mut decoder = Decoder::default();
         decoder.push(&u32::MAX.to_le_bytes());
         let bytes = u32::MAX as usize;
-        assert_eq!(
-            decoder.next_message::<ToNode>(),
-            Err(BadFrame::TooLong { bytes })
-        );
+        assert_eq!(decoder.next_message::<ToNode>(), Err(BadFrame::TooLong { bytes }));
         let software = String::from_utf8(vec![b'x'; TEXT_BYTES_MAX + 1]).unwrap();
-        let hello = ToNode::Hello {
-            versions: SpokenVersions::OURS,
-            network: NetworkId([0; 32]),
-            software,
-        };
+        let hello =
+            ToNode::Hello { versions: SpokenVersions::OURS, network: NetworkId([0; 32]), software };
         assert_eq!(encode(&hello), Err(BadFrame::OutOfBounds));
         let body = postcard::to_allocvec(&hello).unwrap();
         assert_eq!(decode::<ToNode>(&body), Err(BadFrame::OutOfBounds));

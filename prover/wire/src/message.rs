@@ -31,10 +31,7 @@ pub struct SpokenVersions {
 
 impl SpokenVersions {
     /// What this build speaks.
-    pub const OURS: Self = Self {
-        oldest: Version::V1,
-        newest: Version::LATEST,
-    };
+    pub const OURS: Self = Self { oldest: Version::V1, newest: Version::LATEST };
 
     /// The newest version that both sides speak.
     #[must_use]
@@ -204,10 +201,7 @@ impl Checked for ToNode {
             Self::Proved { proof, .. } => {
                 proof.indices.len() <= (Params::K2_MAX as usize).saturating_mul(8)
             }
-            Self::Failed {
-                why: ProveFailure::Fault(text),
-                ..
-            } => text.len() <= TEXT_BYTES_MAX,
+            Self::Failed { why: ProveFailure::Fault(text), .. } => text.len() <= TEXT_BYTES_MAX,
             Self::Progress { .. } | Self::Failed { .. } => true,
         }
     }
@@ -225,10 +219,8 @@ mod tests {
 
     #[test]
     fn the_newest_common_version_is_spoken() {
-        let spoken = |oldest, newest| SpokenVersions {
-            oldest: Version(oldest),
-            newest: Version(newest),
-        };
+        let spoken =
+            |oldest, newest| SpokenVersions { oldest: Version(oldest), newest: Version(newest) };
         assert_eq!(spoken(1, 3).common(spoken(2, 5)), Some(Version(3)));
         assert_eq!(spoken(1, 1).common(spoken(1, 1)), Some(Version(1)));
         assert_eq!(spoken(1, 1).common(spoken(2, 3)), None);

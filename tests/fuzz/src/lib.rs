@@ -54,6 +54,7 @@ pub fn identity_key(bytes: &[u8]) -> bool {
     let again = Identity::from_text(&written).expect("what we write, we read");
     assert_eq!(again.node_id(), identity.node_id());
     assert!(written.ends_with(&identity.node_id().to_string()));
+    true
 }
 
 /// What provers say to a node.
@@ -83,14 +84,15 @@ fn link<M: Checked + Debug + PartialEq>(bytes: &[u8]) -> bool {
     let rest = stream
         .strip_prefix(&again[..])
         .expect("one encoding a message");
-    match (end, rest.split_first_chunk()) {
-        (Ok(mid_frame), None) => assert_eq!(mid_frame, !rest.is_empty()),
+    match (&end, rest.split_first_chunk()) {
+        (Ok(mid_frame), None) => assert_eq!(*mid_frame, !rest.is_empty()),
         (Ok(mid_frame), Some((length, body))) => {
             let length = u32::from_le_bytes(*length) as usize;
-            assert!(mid_frame && body.len() < length && length <= FRAME_BYTES_MAX);
+            assert!(*mid_frame && body.len() < length && length <= FRAME_BYTES_MAX);
         }
         (Err(_), header) => assert!(header.is_some(), "refused before its length was there"),
     }
+    end == Ok(false)
 }
 
 /// The messages of a stream that comes in pieces of `size` bytes, and whether it ends in the
@@ -153,6 +155,7 @@ pub fn metadata(bytes: &[u8]) -> bool {
     if let Ok(layout) = Layout::new(&metadata) {
         tiles(layout);
     }
+    true
 }
 
 /// The files of a layout hold its labels, each once: asserted of the first and the last file.
@@ -186,7 +189,8 @@ pub fn network_file(bytes: &[u8]) -> bool {
     assert_eq!(read.clone().checked().is_ok(), read == right);
     assert_eq!(right.clone().checked().as_ref(), Ok(&right));
     let written = toml::to_string(&right).expect("a network has a file form");
-    assert_eq!(toml::from_str(&written), Ok(right));
+    assert_eq!(toml::from_str(&written).as_ref(), Ok(&right));
+    read == right
 }
 
 /// Packed indices, after their count (a byte) and the number of labels (8 bytes, LE).
@@ -199,10 +203,11 @@ pub fn packed_indices(bytes: &[u8]) -> bool {
     };
     let (count, num_labels) = (usize::from(*count), u64::from_le_bytes(*num_labels));
     let fits = bytes.len() == packed_len(count, num_labels);
-    match unpack(bytes, count, num_labels) {
+    let unpacked = unpack(bytes, count, num_labels);
+    match &unpacked {
         Some(indices) => {
             assert!(fits && indices.len() == count);
-            assert_eq!(pack(&indices, num_labels), bytes);
+            assert_eq!(pack(indices, num_labels), bytes);
         }
         None => assert!(!fits || bytes.last().is_some_and(|last| last.leading_zeros() < 7)),
     }
@@ -213,6 +218,7 @@ pub fn packed_indices(bytes: &[u8]) -> bool {
         .collect();
     let packed = pack(&chosen, num_labels);
     assert_eq!(unpack(&packed, chosen.len(), num_labels), Some(chosen));
+    unpacked.is_some()
 }
 
 /// A proof as JSON, and then the judge of it: what holds of the verdict whatever the proof.
@@ -229,21 +235,23 @@ pub fn proof_file(bytes: &[u8]) -> bool {
         again.expect("what we write, we read"),
         (proof.clone(), statement.clone())
     );
-    match judge(&proof, &statement, Indices::All) {
+    let verdict = judge(&proof, &statement, Indices::All);
+    match &verdict {
         Ok(()) => holds_strictly(&proof, &statement),
         Err(bad) => {
             let position = match bad {
-                Invalid::NotGood { position, .. } => position,
+                Invalid::NotGood { position, .. } => *position,
                 _ => 0,
             };
             let evidence = Indices::One(u32::try_from(position).expect("below K2"));
             assert_eq!(
                 judge(&proof, &statement, evidence),
-                Err(bad),
+                verdict,
                 "one index shows it"
             );
         }
     }
+    verdict.is_ok()
 }
 
 /// Of a valid proof every part is valid, and what the reference would let through as well is not.
@@ -336,6 +344,7 @@ pub fn proof_record(bytes: &[u8]) -> bool {
         .map(|(_, shorter)| shorter)
         .unwrap_or_default();
     assert!(chain::decode::<ProofRecord>(shorter).is_err());
+    true
 }
 
 /// `postmesh.json`: what is accepted is a version and an N that we know.
@@ -347,4 +356,5 @@ pub fn sidecar(bytes: &[u8]) -> bool {
     assert!(n.is_power_of_two() && (2..=ScryptN::MAX).contains(&n));
     let again = format!(r#"{{"scrypt_n": {n}, "version": 1}}"#);
     assert_eq!(Sidecar::decode(again.as_bytes()), Ok(sidecar));
+    true
 }

@@ -1,30 +1,92 @@
-//! The plain kernel: the definition itself, label after label, on any CPU.
+//! Labels on any CPU: a vector is four words of one label, and the compiler's to make fast.
+//!
+//! Whatever SIMD the target is built for is used (SSE2, NEON), and two sets hide some of the
+//! latency of memory.
 
-use super::{Kernel, Maker, Stop};
-use post::label::{LabelFault, Scratch, label_in};
-use post::{Commitment, FullLabel, LabelIndex};
+use super::lockstep::{Lockstep, Vector, romix};
+use super::scratch::Row;
+use super::{Kernel, Stop};
+use post::label::LabelFault;
+
+/// Vectors a set.
+const GROUPS: usize = 4;
+/// Labels in flight.
+const WIDTH: usize = 2 * GROUPS;
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "portable",
-    width: 1,
+    width: WIDTH,
     runs_here: || true,
-    maker: |n| Ok(Box::new(Portable(Scratch::new(n)))),
+    maker: |n| Ok(Lockstep::new(n, WIDTH, mix)?),
 };
 
-#[derive(Debug)]
-struct Portable(Scratch);
+fn mix(scratch: &mut [Row], blocks: &mut [Row], stop: Stop<'_>) -> Result<(), LabelFault> {
+    romix::<Words, 1, GROUPS>(scratch, blocks, stop)
+}
 
-impl Maker for Portable {
-    fn make(
-        &mut self,
-        commitment: &Commitment,
-        first: LabelIndex,
-        labels: &mut [FullLabel],
-        _: Stop<'_>,
-    ) -> Result<(), LabelFault> {
-        for (label, index) in labels.iter_mut().zip(first.0..) {
-            *label = label_in(&mut self.0, commitment, LabelIndex(index));
-        }
-        Ok(())
+/// Four words of a label.
+#[derive(Clone, Copy)]
+struct Words([u32; 4]);
+
+impl Words {
+    #[inline(always)]
+    fn with(self, other: Self, step: impl Fn(u32, u32) -> u32) -> Self {
+        Self(core::array::from_fn(|i| step(self.0[i], other.0[i])))
     }
+}
+
+impl Vector<1> for Words {
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.with(other, u32::wrapping_add)
+    }
+
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        self.with(other, |a, b| a ^ b)
+    }
+
+    #[inline(always)]
+    fn rotate<const BITS: i32>(self) -> Self {
+        Self(self.0.map(|word| word.rotate_left(BITS.unsigned_abs())))
+    }
+
+    #[inline(always)]
+    fn turn_by_1(self) -> Self {
+        let [a, b, c, d] = self.0;
+        Self([b, c, d, a])
+    }
+
+    #[inline(always)]
+    fn turn_by_2(self) -> Self {
+        let [a, b, c, d] = self.0;
+        Self([c, d, a, b])
+    }
+
+    #[inline(always)]
+    fn turn_by_3(self) -> Self {
+        let [a, b, c, d] = self.0;
+        Self([d, a, b, c])
+    }
+
+    #[inline(always)]
+    fn firsts(self) -> [u32; 1] {
+        [self.0[0]]
+    }
+
+    #[inline(always)]
+    fn load([half]: [&[u32; 16]; 1]) -> [Self; 4] {
+        core::array::from_fn(|row| Self(half.as_chunks().0[row]))
+    }
+
+    #[inline(always)]
+    fn store(matrix: [Self; 4], half: usize, [label]: &mut [Row; 1]) {
+        label.0[half]
+            .as_chunks_mut()
+            .0
+            .copy_from_slice(&matrix.map(|row| row.0));
+    }
+
+    #[inline(always)]
+    fn prefetch(_: &Row) {}
 }

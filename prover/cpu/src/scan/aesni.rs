@@ -77,7 +77,7 @@ impl AesNi {
     #[target_feature(enable = "aes,avx")]
     fn scan_tile(&self, first: LabelIndex, labels: &[[u8; 16]], hits: &mut Vec<Hit>) {
         let Threshold { top, low } = self.threshold;
-        let mut words = [0; WORDS];
+        let mut sieve = Sieve::new();
         for group in &self.groups {
             let mut hit = |label: usize, lane: usize| {
                 hits.push(Hit {
@@ -86,29 +86,13 @@ impl AesNi {
                 });
             };
             if top > 0 {
-                group.compare_below(labels, top, &mut words);
-                sieve(&mut words, |matches| {
+                group.compare_below(labels, top, &mut sieve);
+                sieve.drain(|matches| {
                     matches.iter().for_each(|it| hit(it.label(), it.place()));
                 });
             }
-            group.compare_equal(labels, &mut words);
-            sieve(&mut words, |matches| {
-                let (eights, rest) = matches.as_chunks();
-                let mut padded = [Match(0); WIDTH];
-                for (to, from) in padded.iter_mut().zip(rest) {
-                    *to = *from;
-                }
-                let real = (1 << rest.len()) - 1;
-                let eights = eights.iter().map(|eight| (*eight, u32::MAX));
-                for (candidates, real) in eights.chain([(padded, real)]) {
-                    let mut agree = group.decide(labels, candidates, low) & real;
-                    while agree != 0 {
-                        let candidate = candidates[agree.trailing_zeros() as usize];
-                        hit(candidate.label(), lane(candidate.place()));
-                        agree &= agree - 1;
-                    }
-                }
-            });
+            group.compare_equal(labels, &mut sieve);
+            sieve.drain(|matches| group.decide_all(labels, matches, low, &mut hit));
         }
     }
 }
@@ -140,8 +124,8 @@ impl Group {
     /// Which labels have a lane equal to the top byte of the threshold. The places are those
     /// before the last round.
     #[target_feature(enable = "aes,avx")]
-    fn compare_equal(&self, labels: &[[u8; 16]], words: &mut [u64; WORDS]) {
-        compare(labels, words, |labels| {
+    fn compare_equal(&self, labels: &[[u8; 16]], sieve: &mut Sieve) {
+        compare(labels, sieve, |labels| {
             let states = self.cipher.most_rounds(labels);
             states.map(|state| _mm_cmpeq_epi8(state, self.before_top))
         });
@@ -149,9 +133,9 @@ impl Group {
 
     /// Which labels have a lane below `top`. The places are the lanes.
     #[target_feature(enable = "aes,avx")]
-    fn compare_below(&self, labels: &[[u8; 16]], top: u8, words: &mut [u64; WORDS]) {
+    fn compare_below(&self, labels: &[[u8; 16]], top: u8, sieve: &mut Sieve) {
         let (top, ones) = (splat(top), splat(0xff));
-        compare(labels, words, |labels| {
+        compare(labels, sieve, |labels| {
             let states = self.cipher.most_rounds(labels);
             states.map(|state| {
                 let lanes = _mm_aesenclast_si128(state, self.cipher.last);
@@ -161,10 +145,39 @@ impl Group {
         });
     }
 
+    /// Calls `hit` for the candidates on which the nonce's own cipher agrees.
+    #[inline]
+    #[target_feature(enable = "aes,avx")]
+    fn decide_all(
+        &self,
+        labels: &[[u8; 16]],
+        candidates: &[Match],
+        low: u64,
+        hit: &mut impl FnMut(usize, usize),
+    ) {
+        let (eights, rest) = candidates.as_chunks();
+        let mut padded = [Match(0); WIDTH];
+        for (to, from) in padded.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        let all = eights.iter().chain([&padded]);
+        let real = candidates
+            .chunks(WIDTH)
+            .map(|some| (1_u32 << some.len()) - 1);
+        for (eight, real) in all.zip(real) {
+            let mut agree = self.decide(labels, eight, low) & real;
+            while agree != 0 {
+                let candidate = eight[agree.trailing_zeros() as usize];
+                hit(candidate.label(), lane(candidate.place()));
+                agree &= agree - 1;
+            }
+        }
+    }
+
     /// For which of the candidates the nonce's own cipher agrees: bit `i` for the one at `i`.
     #[inline]
     #[target_feature(enable = "aes,avx")]
-    fn decide(&self, labels: &[[u8; 16]], candidates: [Match; WIDTH], low: u64) -> u32 {
+    fn decide(&self, labels: &[[u8; 16]], candidates: &[Match; WIDTH], low: u64) -> u32 {
         let ciphers = candidates.map(|it| &self.lanes[it.place()]);
         let mut states = candidates.map(|it| load(&labels[it.label()]));
         for (state, cipher) in states.iter_mut().zip(ciphers) {
@@ -190,13 +203,13 @@ fn lane(place: usize) -> usize {
     place * 13 % 16
 }
 
-/// Fills `words` with what `matches` finds in eight labels at a time: 0xff in each place that
-/// matches, 0 elsewhere. Words without labels are 0.
+/// Fills the sieve with what `matches` finds in eight labels at a time: 0xff in each place that
+/// matches, 0 elsewhere.
 #[inline]
 #[target_feature(enable = "aes,avx")]
 fn compare(
     labels: &[[u8; 16]],
-    words: &mut [u64; WORDS],
+    sieve: &mut Sieve,
     matches: impl Fn(&[[u8; 16]; WIDTH]) -> [__m128i; WIDTH],
 ) {
     let gather = |labels: &[[u8; 16]; WIDTH]| {
@@ -206,19 +219,16 @@ fn compare(
         }
         [bits, _mm_unpackhi_epi64(bits, bits)].map(|half| _mm_cvtsi128_si64(half).cast_unsigned())
     };
-    let (pairs, _) = words.as_chunks_mut::<2>();
     let (eights, rest) = labels.as_chunks();
-    for (pair, labels) in pairs.iter_mut().zip(eights) {
-        *pair = gather(labels);
+    for (pair, labels) in eights.iter().enumerate() {
+        sieve.put(pair, gather(labels));
     }
-    let mut empty = pairs.iter_mut().skip(eights.len());
-    if let (false, Some(pair)) = (rest.is_empty(), empty.next()) {
+    if !rest.is_empty() {
         let mut padded = [[0; 16]; WIDTH];
         padded[..rest.len()].copy_from_slice(rest);
         let real = u64::from_ne_bytes([(1 << rest.len()) - 1; 8]);
-        *pair = gather(&padded).map(|word| word & real);
+        sieve.put(eights.len(), gather(&padded).map(|word| word & real));
     }
-    empty.for_each(|pair| *pair = [0; 2]);
 }
 
 /// A label of a tile and a place in its block: `label · 16 + place`.
@@ -242,36 +252,59 @@ impl Match {
     }
 }
 
-/// Calls `take` with the matches in `words`, hundreds at a time, in no order.
+/// Comparisons of a tile, in which matches are few.
 ///
-/// Bits are few, so that most words are 0: those that are not are listed, then one bit is taken
-/// from each, and again from the words that still have one.
-#[inline(always)]
-fn sieve(words: &mut [u64; WORDS], mut take: impl FnMut(&[Match])) {
-    let mut filled = [0_u16; WORDS];
-    let mut len = 0;
-    for (word, number) in words.iter().zip(0..) {
-        // Written always, kept only if the word is not zero: cheaper than a branch.
-        filled[len] = number;
-        len += usize::from(*word != 0);
-    }
-    let mut matches = [Match(0); 2 * WORDS];
-    let mut count = 0;
-    while len > 0 {
-        let mut left = 0;
-        for i in 0..len {
-            let number = filled[i];
-            let word = &mut words[usize::from(number)];
-            matches[count] = Match::new(usize::from(number), word.trailing_zeros());
-            count += 1;
-            *word &= word.wrapping_sub(1);
-            filled[left] = number;
-            left += usize::from(*word != 0);
+/// Most words are 0. Those that are not are listed as they come; then one match is taken from
+/// each, and again from the words that still have one.
+struct Sieve {
+    words: [u64; WORDS],
+    /// The numbers of the words that are not 0, and how many they are.
+    filled: [u16; WORDS],
+    len: usize,
+    matches: [Match; 2 * WORDS],
+}
+
+impl Sieve {
+    fn new() -> Self {
+        Self {
+            words: [0; WORDS],
+            filled: [0; WORDS],
+            len: 0,
+            matches: [Match(0); 2 * WORDS],
         }
-        len = left;
-        if count > WORDS || len == 0 {
-            take(&matches[..count]);
-            count = 0;
+    }
+
+    /// Puts in the comparisons of eight labels. A pair may be put once only, until drained.
+    #[inline(always)]
+    fn put(&mut self, pair: usize, words: [u64; 2]) {
+        self.words.as_chunks_mut().0[pair] = words;
+        for (word, number) in words.into_iter().zip(2 * pair..) {
+            // Written always, kept only if the word is not zero: cheaper than a branch.
+            self.filled[self.len] = number as u16;
+            self.len += usize::from(word != 0);
+        }
+    }
+
+    /// Calls `take` with all matches, hundreds at a time and in no order. The sieve is empty then.
+    #[inline(always)]
+    fn drain(&mut self, mut take: impl FnMut(&[Match])) {
+        let mut count = 0;
+        while self.len > 0 {
+            let mut left = 0;
+            for i in 0..self.len {
+                let number = self.filled[i];
+                let word = &mut self.words[usize::from(number)];
+                self.matches[count] = Match::new(usize::from(number), word.trailing_zeros());
+                count += 1;
+                *word &= word.wrapping_sub(1);
+                self.filled[left] = number;
+                left += usize::from(*word != 0);
+            }
+            self.len = left;
+            if count > WORDS || left == 0 {
+                take(&self.matches[..count]);
+                count = 0;
+            }
         }
     }
 }

@@ -109,21 +109,8 @@ fn indices(proof: &Proof) -> Vec<LabelIndex> {
 fn an_honest_proof_is_accepted_whichever_labels_are_checked() {
     let (statement, proof) = &*PROVEN;
     assert_eq!(judge(proof, statement, Indices::All), Ok(()));
-    assert_eq!(
-        judge(proof, statement, Indices::Subset { k3: 3, seed: b"me" }),
-        Ok(())
-    );
-    assert_eq!(
-        judge(
-            proof,
-            statement,
-            Indices::Subset {
-                k3: 12,
-                seed: b"me"
-            }
-        ),
-        Ok(())
-    );
+    assert_eq!(judge(proof, statement, Indices::Subset { k3: 3, seed: b"me" }), Ok(()));
+    assert_eq!(judge(proof, statement, Indices::Subset { k3: 12, seed: b"me" }), Ok(()));
     for position in 0..12 {
         assert_eq!(judge(proof, statement, Indices::One(position)), Ok(()));
     }
@@ -134,10 +121,7 @@ fn unsorted_indices_are_fine() {
     let (statement, proof) = &*PROVEN;
     let mut indices = indices(proof);
     indices.reverse();
-    let proof = Proof {
-        indices: pack(&indices, 512),
-        ..proof.clone()
-    };
+    let proof = Proof { indices: pack(&indices, 512), ..proof.clone() };
     assert_eq!(judge(&proof, statement, Indices::All), Ok(()));
 }
 
@@ -145,14 +129,8 @@ fn unsorted_indices_are_fine() {
 fn one_good_index_repeated_is_refused() {
     let (statement, proof) = &*PROVEN;
     let index = indices(proof)[0];
-    let proof = Proof {
-        indices: pack(&[index; 12], 512),
-        ..proof.clone()
-    };
-    assert_eq!(
-        judge(&proof, statement, Indices::All),
-        Err(Invalid::IndexRepeated { index })
-    );
+    let proof = Proof { indices: pack(&[index; 12], 512), ..proof.clone() };
+    assert_eq!(judge(&proof, statement, Indices::All), Err(Invalid::IndexRepeated { index }));
 }
 
 #[test]
@@ -160,15 +138,8 @@ fn an_index_beyond_the_data_is_refused() {
     let (statement, proof) = &*PROVEN;
     let mut indices = indices(proof);
     indices[7] = LabelIndex(512);
-    let proof = Proof {
-        indices: pack(&indices, 512),
-        ..proof.clone()
-    };
-    let expected = Invalid::IndexBeyondEnd {
-        position: 7,
-        index: LabelIndex(512),
-        num_labels: 512,
-    };
+    let proof = Proof { indices: pack(&indices, 512), ..proof.clone() };
+    let expected = Invalid::IndexBeyondEnd { position: 7, index: LabelIndex(512), num_labels: 512 };
     assert_eq!(judge(&proof, statement, Indices::All), Err(expected));
 }
 
@@ -179,14 +150,8 @@ fn a_pow_of_eight_bytes_is_refused_though_its_hash_is_the_same() {
     let group = proof.nonce.group().unwrap();
     let input = |pow| k2pow::input(pow, group, &statement.challenge, &statement.node_id);
     assert_eq!(input(pow), input(proof.pow));
-    let proof = Proof {
-        pow,
-        ..proof.clone()
-    };
-    assert_eq!(
-        judge(&proof, statement, Indices::All),
-        Err(Invalid::PowTooLarge { pow })
-    );
+    let proof = Proof { pow, ..proof.clone() };
+    assert_eq!(judge(&proof, statement, Indices::All), Err(Invalid::PowTooLarge { pow }));
 }
 
 #[test]
@@ -198,10 +163,7 @@ fn padding_bits_are_refused() {
     params.k2 = 11;
     let mut bytes = pack(&indices(proof)[..11], 512);
     *bytes.last_mut().unwrap() |= 0x80;
-    let proof = Proof {
-        indices: bytes,
-        ..proof.clone()
-    };
+    let proof = Proof { indices: bytes, ..proof.clone() };
     let verdict = verify(&proof, statement, &params, Indices::All, &Blake3);
     assert_eq!(verdict, Err(Failure::Invalid(Invalid::Padding)));
 }
@@ -210,14 +172,8 @@ fn padding_bits_are_refused() {
 fn nonces_past_group_255_are_refused() {
     let (statement, proof) = &*PROVEN;
     let nonce = Nonce(Nonce::END);
-    let proof = Proof {
-        nonce,
-        ..proof.clone()
-    };
-    assert_eq!(
-        judge(&proof, statement, Indices::All),
-        Err(Invalid::NonceBeyondEnd { nonce })
-    );
+    let proof = Proof { nonce, ..proof.clone() };
+    assert_eq!(judge(&proof, statement, Indices::All), Err(Invalid::NonceBeyondEnd { nonce }));
 }
 
 #[test]
@@ -226,10 +182,7 @@ fn a_list_of_another_length_is_refused() {
     for found in [0, 14, 16] {
         let mut proof = proof.clone();
         proof.indices.resize(found, 0);
-        let expected = Invalid::IndicesLength {
-            found,
-            expected: 15,
-        };
+        let expected = Invalid::IndicesLength { found, expected: 15 };
         assert_eq!(judge(&proof, statement, Indices::All), Err(expected));
     }
 }
@@ -238,37 +191,16 @@ fn a_list_of_another_length_is_refused() {
 fn a_bad_label_is_found_by_all_and_by_its_position_only() {
     let (statement, proof) = &*PROVEN;
     let mut indices = indices(proof);
-    let free = (0..512)
-        .map(LabelIndex)
-        .find(|index| !indices.contains(index))
-        .unwrap();
+    let free = (0..512).map(LabelIndex).find(|index| !indices.contains(index)).unwrap();
     indices[4] = free;
-    let proof = Proof {
-        indices: pack(&indices, 512),
-        ..proof.clone()
-    };
-    let expected = Invalid::NotGood {
-        position: 4,
-        index: free,
-        nonce: proof.nonce,
-    };
-    assert_eq!(
-        judge(&proof, statement, Indices::All),
-        Err(expected.clone())
-    );
+    let proof = Proof { indices: pack(&indices, 512), ..proof.clone() };
+    let expected = Invalid::NotGood { position: 4, index: free, nonce: proof.nonce };
+    assert_eq!(judge(&proof, statement, Indices::All), Err(expected.clone()));
     assert_eq!(judge(&proof, statement, Indices::One(4)), Err(expected));
     assert_eq!(judge(&proof, statement, Indices::One(3)), Ok(()));
     // Among many verifiers with seeds of their own, some look at it and some do not.
     let seen = (0..40_u8).filter(|seed| {
-        judge(
-            &proof,
-            statement,
-            Indices::Subset {
-                k3: 3,
-                seed: &[*seed],
-            },
-        )
-        .is_err()
+        judge(&proof, statement, Indices::Subset { k3: 3, seed: &[*seed] }).is_err()
     });
     assert!((1..40).contains(&seen.count()));
 }
@@ -281,10 +213,7 @@ fn positions_and_counts_that_do_not_exist_are_refused() {
         (Indices::Subset { k3: 0, seed: b"" }, 0),
         (Indices::Subset { k3: 13, seed: b"" }, 13),
     ] {
-        assert_eq!(
-            judge(proof, statement, which),
-            Err(Invalid::NoSuchIndex { asked, k2: 12 })
-        );
+        assert_eq!(judge(proof, statement, which), Err(Invalid::NoSuchIndex { asked, k2: 12 }));
     }
 }
 
@@ -294,49 +223,25 @@ fn a_pow_that_misses_the_difficulty_is_refused() {
     let group = proof.nonce.group().unwrap();
     let bound = params().pow_difficulty.scaled(2).unwrap();
     let input = |pow| k2pow::input(pow, group, &statement.challenge, &statement.node_id);
-    let pow = (0..)
-        .find(|pow| !bound.met_by(&Blake3.hash(&input(*pow)).unwrap()))
-        .unwrap();
-    let proof = Proof {
-        pow,
-        ..proof.clone()
-    };
-    assert_eq!(
-        judge(&proof, statement, Indices::All),
-        Err(Invalid::Pow { pow })
-    );
+    let pow = (0..).find(|pow| !bound.met_by(&Blake3.hash(&input(*pow)).unwrap())).unwrap();
+    let proof = Proof { pow, ..proof.clone() };
+    assert_eq!(judge(&proof, statement, Indices::All), Err(Invalid::Pow { pow }));
 }
 
 #[test]
 fn units_and_labels_out_of_bounds_are_refused() {
     let (statement, proof) = &*PROVEN;
     for found in [0, 1, 5] {
-        let statement = Statement {
-            num_units: found,
-            ..statement.clone()
-        };
-        let expected = Invalid::Units {
-            found,
-            min: 2,
-            max: 4,
-        };
+        let statement = Statement { num_units: found, ..statement.clone() };
+        let expected = Invalid::Units { found, min: 2, max: 4 };
         assert_eq!(judge(proof, &statement, Indices::All), Err(expected));
     }
     for labels_per_unit in [0, u64::MAX] {
-        let statement = Statement {
-            labels_per_unit,
-            ..statement.clone()
-        };
-        let expected = Invalid::LabelCount {
-            num_units: 2,
-            labels_per_unit,
-        };
+        let statement = Statement { labels_per_unit, ..statement.clone() };
+        let expected = Invalid::LabelCount { num_units: 2, labels_per_unit };
         assert_eq!(judge(proof, &statement, Indices::All), Err(expected));
     }
-    let statement = Statement {
-        labels_per_unit: 6,
-        ..statement.clone()
-    };
+    let statement = Statement { labels_per_unit: 6, ..statement.clone() };
     let expected = TooFewLabels { labels: 12, k1: 12 };
     assert_eq!(judge(proof, &statement, Indices::All), Err(expected.into()));
 }
@@ -352,10 +257,7 @@ fn a_machine_that_cannot_hash_says_nothing_about_the_proof() {
 #[test]
 fn the_shuffle_is_the_reference_s() {
     let order = shuffled((0..100).collect(), &[]);
-    assert_eq!(
-        order[..12],
-        [39, 13, 95, 77, 36, 41, 74, 17, 59, 87, 91, 63]
-    );
+    assert_eq!(order[..12], [39, 13, 95, 77, 36, 41, 74, 17, 59, 87, 91, 63]);
     assert_eq!(order[96..], [8, 28, 66, 47]);
     let mut sorted = order;
     sorted.sort_unstable();
