@@ -7,7 +7,7 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 /// Changed inputs for each target, and as many random ones.
-const INPUTS: u64 = 1000;
+const INPUTS: u64 = 4000;
 /// Bytes of the longest random input.
 const RANDOM_BYTES_MAX: u64 = 300;
 
@@ -117,14 +117,8 @@ impl Chance {
                 3 => input.insert(at, pick(256) as u8),
                 4 => input.splice(at..end, other.clone()).for_each(drop),
                 // A digit changes numbers and hexadecimal text, and leaves them what they are.
-                5 => input[at..]
-                    .iter_mut()
-                    .take(1)
-                    .for_each(|byte| *byte = b'0' + pick(10) as u8),
-                _ => input[at..]
-                    .iter_mut()
-                    .take(1)
-                    .for_each(|byte| *byte ^= 1 << pick(8)),
+                5 => input[at..].iter_mut().take(1).for_each(|byte| *byte = b'0' + pick(10) as u8),
+                _ => input[at..].iter_mut().take(1).for_each(|byte| *byte ^= 1 << pick(8)),
             }
         }
         input

@@ -1,3 +1,6 @@
 //! libFuzzer on `postmesh_fuzz::network_file`.
 #![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| _ = postmesh_fuzz::network_file(bytes));
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    postmesh_fuzz::network_file(bytes);
+});

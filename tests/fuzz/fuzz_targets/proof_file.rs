@@ -1,3 +1,6 @@
 //! libFuzzer on `postmesh_fuzz::proof_file`.
 #![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| _ = postmesh_fuzz::proof_file(bytes));
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    postmesh_fuzz::proof_file(bytes);
+});

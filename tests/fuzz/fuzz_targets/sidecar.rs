@@ -1,3 +1,6 @@
 //! libFuzzer on `postmesh_fuzz::sidecar`.
 #![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| _ = postmesh_fuzz::sidecar(bytes));
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    postmesh_fuzz::sidecar(bytes);
+});

@@ -77,13 +77,9 @@ fn link<M: Checked + Debug + PartialEq>(bytes: &[u8]) -> bool {
     assert_eq!(decoded::<M>(stream, 1), whole);
     assert_eq!(decoded::<M>(stream, usize::from(*cut)), whole);
     let (messages, end) = whole;
-    let frames = messages
-        .iter()
-        .map(|message| encode(message).expect("it was within bounds"));
+    let frames = messages.iter().map(|message| encode(message).expect("it was within bounds"));
     let again: Vec<u8> = frames.flatten().collect();
-    let rest = stream
-        .strip_prefix(&again[..])
-        .expect("one encoding a message");
+    let rest = stream.strip_prefix(&again[..]).expect("one encoding a message");
     match (&end, rest.split_first_chunk()) {
         (Ok(mid_frame), None) => assert_eq!(*mid_frame, !rest.is_empty()),
         (Ok(mid_frame), Some((length, body))) => {
@@ -141,10 +137,7 @@ pub fn metadata(bytes: &[u8]) -> bool {
         (again.num_units, again.max_file_size),
         (metadata.num_units, metadata.max_file_size)
     );
-    assert_eq!(
-        (again.nonce, again.nonce_value),
-        (metadata.nonce, metadata.nonce_value)
-    );
+    assert_eq!((again.nonce, again.nonce_value), (metadata.nonce, metadata.nonce_value));
     assert_eq!(again.last_position, metadata.last_position);
     let foreign = |bytes: &[u8]| {
         let mut object: Map<String, Value> = serde_json::from_slice(bytes).expect("it was read");
@@ -160,20 +153,14 @@ pub fn metadata(bytes: &[u8]) -> bool {
 
 /// The files of a layout hold its labels, each once: asserted of the first and the last file.
 fn tiles(layout: Layout) {
-    let last = layout
-        .files()
-        .checked_sub(1)
-        .expect("there are labels, so there is a file");
+    let last = layout.files().checked_sub(1).expect("there are labels, so there is a file");
     assert_eq!(layout.labels_of(0).start, 0);
     assert_eq!(layout.labels_of(last).end, layout.num_labels());
     assert!(layout.labels_of(last + 1).is_empty());
     for file in [0, last] {
         let labels = layout.labels_of(file);
         assert_eq!(layout.place_of(labels.start), (file, 0));
-        assert_eq!(
-            layout.place_of(labels.end - 1),
-            (file, layout.bytes_of(file) - 16)
-        );
+        assert_eq!(layout.place_of(labels.end - 1), (file, layout.bytes_of(file) - 16));
     }
 }
 
@@ -231,10 +218,7 @@ pub fn proof_file(bytes: &[u8]) -> bool {
     };
     let written = serde_json::to_vec(&ProofFile::new(&proof, &statement));
     let again = ProofFile::decode(&written.expect("numbers and text have a JSON form"));
-    assert_eq!(
-        again.expect("what we write, we read"),
-        (proof.clone(), statement.clone())
-    );
+    assert_eq!(again.expect("what we write, we read"), (proof.clone(), statement.clone()));
     let verdict = judge(&proof, &statement, Indices::All);
     match &verdict {
         Ok(()) => holds_strictly(&proof, &statement),
@@ -244,11 +228,7 @@ pub fn proof_file(bytes: &[u8]) -> bool {
                 _ => 0,
             };
             let evidence = Indices::One(u32::try_from(position).expect("below K2"));
-            assert_eq!(
-                judge(&proof, &statement, evidence),
-                verdict,
-                "one index shows it"
-            );
+            assert_eq!(judge(&proof, &statement, evidence), verdict, "one index shows it");
         }
     }
     verdict.is_ok()
@@ -258,45 +238,25 @@ pub fn proof_file(bytes: &[u8]) -> bool {
 fn holds_strictly(proof: &Proof, statement: &Statement) {
     let k2 = params().k2;
     for count in 0..k2 {
-        let which = Indices::Subset {
-            k3: count + 1,
-            seed: &proof.indices,
-        };
+        let which = Indices::Subset { k3: count + 1, seed: &proof.indices };
         assert_eq!(judge(proof, statement, which), Ok(()));
         assert_eq!(judge(proof, statement, Indices::One(count)), Ok(()));
     }
     assert!(judge(proof, statement, Indices::One(k2)).is_err());
     assert!(proof.nonce.0 < Nonce::END && proof.pow < POW_END);
-    let labels = statement
-        .num_labels()
-        .expect("a valid statement has labels");
+    let labels = statement.num_labels().expect("a valid statement has labels");
     let indices = unpack(&proof.indices, k2 as usize, labels).expect("a valid proof unpacks");
     let different: BTreeSet<_> = indices.iter().collect();
     assert_eq!(different.len(), indices.len());
     assert!(indices.iter().all(|index| index.0 < labels));
     let refused = |changed: Proof| {
-        assert!(
-            judge(&changed, statement, Indices::All).is_err(),
-            "{changed:?} is accepted"
-        );
+        assert!(judge(&changed, statement, Indices::All).is_err(), "{changed:?} is accepted");
     };
-    refused(Proof {
-        pow: proof.pow | POW_END,
-        ..proof.clone()
-    });
-    refused(Proof {
-        nonce: Nonce(proof.nonce.0 | Nonce::END),
-        ..proof.clone()
-    });
-    refused(Proof {
-        indices: [&proof.indices[..], &[0]].concat(),
-        ..proof.clone()
-    });
+    refused(Proof { pow: proof.pow | POW_END, ..proof.clone() });
+    refused(Proof { nonce: Nonce(proof.nonce.0 | Nonce::END), ..proof.clone() });
+    refused(Proof { indices: [&proof.indices[..], &[0]].concat(), ..proof.clone() });
     let repeated = vec![indices[0]; indices.len()];
-    refused(Proof {
-        indices: pack(&repeated, labels),
-        ..proof.clone()
-    });
+    refused(Proof { indices: pack(&repeated, labels), ..proof.clone() });
 }
 
 fn judge(proof: &Proof, statement: &Statement, which: Indices<'_>) -> Result<(), Invalid> {
@@ -339,10 +299,7 @@ pub fn proof_record(bytes: &[u8]) -> bool {
     assert_eq!(chain::encode(&record).as_deref(), Ok(bytes));
     let longer = [bytes, &[0]].concat();
     assert!(chain::decode::<ProofRecord>(&longer).is_err());
-    let shorter = bytes
-        .split_last()
-        .map(|(_, shorter)| shorter)
-        .unwrap_or_default();
+    let shorter = bytes.split_last().map(|(_, shorter)| shorter).unwrap_or_default();
     assert!(chain::decode::<ProofRecord>(shorter).is_err());
     true
 }
