@@ -1,10 +1,10 @@
 //! Initialization: labels that are missing are made, checked and appended, until none is missing.
 //!
-//! The state is on disk and nowhere else: the length of each file says what is done, and the
+//! The state is on disk and nowhere else: the manifest of each file says what is done, and the
 //! metadata holds the best VRF nonce among it. So it may be interrupted anywhere and run again.
 
 use crate::progress::Progress;
-use plot::{DataDir, FileState, PlotError};
+use plot::{DataDir, FileState, PlotError, Sidecar};
 use post::label::{Candidate, LabelFault, Labeler, Scratch, label_in};
 use post::{Commitment, LABEL_BYTES, LabelIndex, LabelRange, ScryptN, vrf};
 use std::time::{Duration, Instant};
@@ -67,6 +67,9 @@ impl Init<'_> {
         let total = self.directory.layout().num_labels();
         if found > 0 {
             self.refuse_foreign(&files)?;
+        }
+        if self.directory.sidecar().is_none() {
+            self.directory.set_sidecar(Sidecar { scrypt_n: self.n })?;
         }
         let mut best = self.known_candidate();
         let mut progress = Progress::new("initializing", "labels", found, total);
@@ -233,9 +236,12 @@ impl Batches {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plot::{Metadata, Sidecar};
+    use plot::Metadata;
+    use plot::simulated::Simulated;
     use post::{AtxId, NodeId};
     use std::fs;
+    use std::path::Path;
+    use std::sync::Arc;
 
     const N: u32 = 2;
 
@@ -376,6 +382,55 @@ mod tests {
         let refused = init(&mut directory, Some(7), 99);
         assert!(matches!(refused, Err(InitError::Wrong { index: LabelIndex(7), .. })));
         assert_eq!(directory.file(0).unwrap().found, None);
+    }
+
+    /// Whatever a power cut leaves at any operation: what is known to be there is right, and the
+    /// next run comes to the bytes of an undisturbed one.
+    #[test]
+    fn a_power_cut_at_any_operation_costs_only_what_was_not_safe() {
+        let (expected, vrf_nonce) = undisturbed();
+        let whole = Simulated::default();
+        init(&mut simulated(&whole).unwrap(), None, 99).unwrap();
+        for cut in 0..whole.operations() {
+            let disk = Simulated::default();
+            disk.cut_after(cut);
+            let cut_short = simulated(&disk).map_err(InitError::from);
+            let cut_short = cut_short.and_then(|mut directory| init(&mut directory, None, 99));
+            assert!(cut_short.is_err(), "operation {cut} of an undisturbed run");
+            for seed in 0..4 {
+                let left = disk.reboot(cut << 8 | seed);
+                let mut directory = simulated(&left).unwrap();
+                assert_known_labels_are_right(&directory, &expected);
+                let summary = init(&mut directory, None, 99).unwrap();
+                assert_eq!(summary.vrf_nonce, vrf_nonce, "cut {cut}, seed {seed}");
+                for (file, bytes) in directory.survey().unwrap().iter().zip(&expected) {
+                    assert_eq!(left.content(&file.path).as_ref(), Some(bytes), "cut {cut}, {seed}");
+                    file.complete().unwrap();
+                }
+            }
+        }
+    }
+
+    /// The data on a simulated disk: what is there, or a new directory.
+    fn simulated(disk: &Simulated) -> Result<DataDir, PlotError> {
+        let (disk, path) = (Arc::new(disk.clone()), Path::new("/data"));
+        let metadata = Metadata::new(NodeId([1; 32]), AtxId([2; 32]), 100, 3, 128 * 16);
+        let sidecar = Sidecar { scrypt_n: ScryptN::new(N).unwrap() };
+        match DataDir::open_on(disk.clone(), path) {
+            Err(PlotError::NoData { .. }) => DataDir::create_on(disk, path, metadata, sidecar),
+            other => other,
+        }
+    }
+
+    fn assert_known_labels_are_right(directory: &DataDir, expected: &[Vec<u8>]) {
+        let mut reader = directory.reader();
+        for (file, bytes) in directory.survey().unwrap().iter().zip(expected) {
+            for (index, label) in file.present().zip(bytes.chunks(LABEL_BYTES)) {
+                let mut stored = [0; LABEL_BYTES];
+                reader.read(index, &mut stored).unwrap();
+                assert_eq!(stored, label, "label {index}");
+            }
+        }
     }
 
     #[test]

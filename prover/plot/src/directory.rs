@@ -1,17 +1,21 @@
 //! A data directory: opened, surveyed, read and appended to.
 
+use crate::disk::{Access, Disk, DiskFile, System};
 use crate::error::PlotError;
 use crate::files;
 use crate::layout::{LABEL, Layout};
-use crate::metadata::Metadata;
+use crate::manifest::{BLOCK_LABELS, Header, Manifest};
+use crate::metadata::{BadMetadata, Metadata};
 use crate::sidecar::Sidecar;
-use std::fs::{self, File, OpenOptions};
+use post::Commitment;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Data of one identity in one directory.
 #[derive(Debug)]
 pub struct DataDir {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     metadata: Metadata,
     sidecar: Option<Sidecar>,
@@ -27,6 +31,9 @@ pub struct FileState {
     pub labels: std::ops::Range<u64>,
     /// Its length; `None` where there is no such file.
     pub found: Option<u64>,
+    /// Labels that its manifest vouches for; `None` where it has no manifest, so that its length
+    /// must be believed.
+    pub confirmed: Option<u64>,
 }
 
 impl FileState {
@@ -36,11 +43,12 @@ impl FileState {
         (self.labels.end - self.labels.start) * LABEL
     }
 
-    /// Labels that are there, a torn last one not counted.
+    /// Labels that are known to be there; a torn last one is not.
     #[must_use]
     pub fn present(&self) -> std::ops::Range<u64> {
         let whole = self.found.unwrap_or(0) / LABEL;
-        self.labels.start..self.labels.start.saturating_add(whole).min(self.labels.end)
+        let known = whole.min(self.confirmed.unwrap_or(u64::MAX));
+        self.labels.start..self.labels.start.saturating_add(known).min(self.labels.end)
     }
 
     /// Labels that are not there.
@@ -52,14 +60,18 @@ impl FileState {
     /// Whether every label is there and nothing else.
     ///
     /// # Errors
-    /// [`PlotError::Missing`], [`PlotError::Short`] or [`PlotError::Oversized`].
+    /// [`PlotError::Missing`], [`PlotError::Short`], [`PlotError::Oversized`] or
+    /// [`PlotError::Unconfirmed`].
     pub fn complete(&self) -> Result<(), PlotError> {
         let (path, expected) = (self.path.clone(), self.expected());
         match self.found {
             None => Err(PlotError::Missing { path }),
             Some(found) if found < expected => Err(PlotError::Short { path, found, expected }),
             Some(found) if found > expected => Err(PlotError::Oversized { path, found, expected }),
-            Some(_) => Ok(()),
+            Some(_) => match self.absent() {
+                absent if absent.is_empty() => Ok(()),
+                absent => Err(PlotError::Unconfirmed { path, first: absent.start }),
+            },
         }
     }
 }
@@ -70,11 +82,19 @@ impl DataDir {
     /// # Errors
     /// [`PlotError::NoData`], [`PlotError::Damaged`] or a system error.
     pub fn open(path: &Path) -> Result<Self, PlotError> {
-        let metadata = Metadata::load(path)?;
+        Self::open_on(Arc::new(System), path)
+    }
+
+    /// As [`DataDir::open`], on any disk.
+    ///
+    /// # Errors
+    /// Those of [`DataDir::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, PlotError> {
+        let metadata = Metadata::load(&*disk, path)?;
         let metadata = metadata.ok_or_else(|| PlotError::NoData { path: path.to_path_buf() })?;
         let layout = layout_of(path, &metadata)?;
-        let sidecar = Sidecar::load(path)?;
-        Ok(Self { path: path.to_path_buf(), metadata, sidecar, layout })
+        let sidecar = Sidecar::load(&*disk, path)?;
+        Ok(Self { disk, path: path.to_path_buf(), metadata, sidecar, layout })
     }
 
     /// Makes a directory for new data, with no labels in it yet.
@@ -82,16 +102,30 @@ impl DataDir {
     /// # Errors
     /// [`PlotError::Exists`] where there is metadata already, or label files without it.
     pub fn create(path: &Path, metadata: Metadata, sidecar: Sidecar) -> Result<Self, PlotError> {
+        Self::create_on(Arc::new(System), path, metadata, sidecar)
+    }
+
+    /// As [`DataDir::create`], on any disk.
+    ///
+    /// # Errors
+    /// Those of [`DataDir::create`].
+    pub fn create_on(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        metadata: Metadata,
+        sidecar: Sidecar,
+    ) -> Result<Self, PlotError> {
         let layout = layout_of(path, &metadata)?;
-        fs::create_dir_all(path).map_err(PlotError::io("create", path))?;
+        disk.create_directory(path).map_err(PlotError::io("create", path))?;
         let first = label_file(path, 0);
-        if Metadata::load(path)?.is_some() || first.exists() {
+        let labels = disk.length(&first).map_err(PlotError::io("look at", &first))?;
+        if Metadata::load(&*disk, path)?.is_some() || labels.is_some() {
             return Err(PlotError::Exists { path: path.to_path_buf() });
         }
         // The sidecar first: metadata is what makes a directory data.
-        sidecar.save(path)?;
-        metadata.save(path)?;
-        Ok(Self { path: path.to_path_buf(), metadata, sidecar: Some(sidecar), layout })
+        sidecar.save(&*disk, path)?;
+        metadata.save(&*disk, path)?;
+        Ok(Self { disk, path: path.to_path_buf(), metadata, sidecar: Some(sidecar), layout })
     }
 
     /// Where it is.
@@ -132,12 +166,29 @@ impl DataDir {
     /// The system's, when it cannot be looked at.
     pub fn file(&self, number: u64) -> Result<FileState, PlotError> {
         let path = label_file(&self.path, number);
-        let found = match fs::metadata(&path) {
-            Ok(metadata) => Some(metadata.len()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(PlotError::io("look at", &path)(error)),
+        let found = self.disk.length(&path).map_err(PlotError::io("look at", &path))?;
+        let manifest = self.manifest(number)?;
+        let confirmed = manifest.map(|manifest| manifest.confirmed(&*self.disk)).transpose()?;
+        Ok(FileState { path, labels: self.layout.labels_of(number), found, confirmed })
+    }
+
+    /// The manifest of a label file, which must be about these labels.
+    fn manifest(&self, number: u64) -> Result<Option<Manifest>, PlotError> {
+        let Some(manifest) = Manifest::open(&*self.disk, &self.path, number)? else {
+            return Ok(None);
         };
-        Ok(FileState { path, labels: self.layout.labels_of(number), found })
+        let header = manifest.header();
+        let n_agrees = self.sidecar.is_none_or(|sidecar| sidecar.scrypt_n == header.scrypt_n);
+        if n_agrees && header.commitment == self.commitment() {
+            return Ok(Some(manifest));
+        }
+        let (path, expected) = (manifest.path().to_path_buf(), "that of the metadata");
+        let why = BadMetadata::Field { field: "identity or N", expected };
+        Err(PlotError::Damaged { path, why })
+    }
+
+    fn commitment(&self) -> Commitment {
+        Commitment::new(&self.metadata.node_id, &self.metadata.commitment_atx_id)
     }
 
     /// A reader of the labels.
@@ -153,7 +204,7 @@ impl DataDir {
     pub fn update(&mut self, change: impl FnOnce(&mut Metadata)) -> Result<(), PlotError> {
         let mut metadata = self.metadata.clone();
         change(&mut metadata);
-        metadata.save(&self.path)?;
+        metadata.save(&*self.disk, &self.path)?;
         self.metadata = metadata;
         Ok(())
     }
@@ -163,37 +214,84 @@ impl DataDir {
     /// # Errors
     /// The system's.
     pub fn set_sidecar(&mut self, sidecar: Sidecar) -> Result<(), PlotError> {
-        sidecar.save(&self.path)?;
+        sidecar.save(&*self.disk, &self.path)?;
         self.sidecar = Some(sidecar);
         Ok(())
     }
 
     /// Appends labels, of which the first is number `first`, to the file they belong to; they must
-    /// not go past its end. When it returns, they are durable.
+    /// not go past its end. When it returns, they are durable and vouched for.
     ///
-    /// A torn label at the end of the file is completed in its place.
+    /// What lies in the file after the labels that are known to be there (a torn label, the
+    /// leftovers of a power cut) is written over.
     ///
     /// # Errors
-    /// [`PlotError::Changed`] when the file does not end just before `first`; the system's. The
-    /// file then holds none, some or all of the labels, and no others.
+    /// [`PlotError::Changed`] when the known labels of the file do not end just before `first`;
+    /// [`PlotError::NotAdopted`] before [`DataDir::set_sidecar`]; the system's. The file then holds
+    /// none, some or all of the labels, and vouches for none of them.
     pub fn append(&mut self, first: u64, labels: &[u8]) -> Result<(), PlotError> {
         let (number, offset) = self.layout.place_of(first);
         let state = self.file(number)?;
         let path = &state.path;
         let found = state.found.unwrap_or(0);
-        if found / LABEL * LABEL != offset {
+        if state.absent().start != first {
             return Err(PlotError::Changed { path: path.clone(), found, expected: offset });
         }
         let end = offset.saturating_add(labels.len() as u64);
-        if end > state.expected() {
+        if end.max(found) > state.expected() {
             let expected = state.expected();
-            return Err(PlotError::Oversized { path: path.clone(), found: end, expected });
+            return Err(PlotError::Oversized {
+                path: path.clone(),
+                found: end.max(found),
+                expected,
+            });
         }
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(PlotError::io("open", path))?;
-        files::write_all_at(&file, labels, offset).map_err(PlotError::io("write", path))?;
-        file.sync_data().map_err(PlotError::io("sync", path))?;
-        if state.found.is_none() { files::sync_parent(path) } else { Ok(()) }
+        let (disk, in_file) = (&*self.disk, offset / LABEL);
+        let before = self.block_before(&state, in_file)?;
+        let manifest = self.manifest_from(number, in_file, &before, state.confirmed)?;
+        let file = disk.open(path, Access::Write).map_err(PlotError::io("open", path))?;
+        file.write_all_at(labels, offset).map_err(PlotError::io("write", path))?;
+        file.sync().map_err(PlotError::io("sync", path))?;
+        if state.found.is_none() {
+            files::sync_parent(disk, path)?;
+        }
+        manifest.confirm(disk, in_file, &before, labels)
+    }
+
+    /// The labels on disk that share a block with label `in_file` and come before it.
+    fn block_before(&self, state: &FileState, in_file: u64) -> Result<Vec<u8>, PlotError> {
+        let first = in_file / BLOCK_LABELS * BLOCK_LABELS;
+        let bytes = usize::try_from((in_file - first) * LABEL).unwrap_or(usize::MAX);
+        let mut before = vec![0; bytes];
+        if bytes > 0 {
+            let path = &state.path;
+            let file = self.disk.open(path, Access::Read).map_err(PlotError::io("open", path))?;
+            let read = file.read_exact_at(&mut before, first * LABEL);
+            read.map_err(PlotError::io("read", path))?;
+        }
+        Ok(before)
+    }
+
+    /// The manifest of a file whose labels from `in_file` on are about to be written: begun if
+    /// there is none, cut back if it says more.
+    fn manifest_from(
+        &self,
+        number: u64,
+        in_file: u64,
+        before: &[u8],
+        confirmed: Option<u64>,
+    ) -> Result<Manifest, PlotError> {
+        let disk = &*self.disk;
+        let Some(mut manifest) = self.manifest(number)? else {
+            let path = self.path.clone();
+            let Sidecar { scrypt_n } = self.sidecar.ok_or(PlotError::NotAdopted { path })?;
+            let header = Header { scrypt_n, commitment: self.commitment(), adopted: in_file };
+            return Manifest::create(disk, &self.path, number, header);
+        };
+        if confirmed.is_some_and(|confirmed| confirmed > in_file) {
+            manifest.cut(disk, in_file, before)?;
+        }
+        Ok(manifest)
     }
 }
 
@@ -210,7 +308,7 @@ fn label_file(directory: &Path, number: u64) -> PathBuf {
 #[derive(Debug)]
 pub struct Reader<'a> {
     directory: &'a DataDir,
-    open: Option<(u64, PathBuf, File)>,
+    open: Option<(u64, PathBuf, Box<dyn DiskFile>)>,
 }
 
 impl Reader<'_> {
@@ -242,20 +340,23 @@ impl Reader<'_> {
             Some(open) if open.0 == number => self.open.insert(open),
             _ => self.open.insert(open_to_read(self.directory, number)?),
         };
-        files::read_exact_at(file, part, offset).map_err(|error| {
+        file.read_exact_at(part, offset).map_err(|error| {
             if error.kind() != io::ErrorKind::UnexpectedEof {
                 return PlotError::io("read", path)(error);
             }
-            let found = file.metadata().map_or(0, |metadata| metadata.len());
+            let found = file.length().unwrap_or(0);
             let expected = self.directory.layout.bytes_of(number);
             PlotError::Short { path: path.clone(), found, expected }
         })
     }
 }
 
-fn open_to_read(directory: &DataDir, number: u64) -> Result<(u64, PathBuf, File), PlotError> {
+fn open_to_read(
+    directory: &DataDir,
+    number: u64,
+) -> Result<(u64, PathBuf, Box<dyn DiskFile>), PlotError> {
     let path = label_file(&directory.path, number);
-    match File::open(&path) {
+    match directory.disk.open(&path, Access::Read) {
         Ok(file) => Ok((number, path, file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(PlotError::Missing { path }),
         Err(error) => Err(PlotError::io("open", &path)(error)),
@@ -263,116 +364,4 @@ fn open_to_read(directory: &DataDir, number: u64) -> Result<(u64, PathBuf, File)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use post::{AtxId, NodeId, ScryptN};
-
-    fn sidecar() -> Sidecar {
-        Sidecar { scrypt_n: ScryptN::new(2).unwrap() }
-    }
-
-    /// Two units of five labels in files of four: 4 + 4 + 2.
-    fn new_directory() -> (tempfile::TempDir, DataDir) {
-        let root = tempfile::tempdir().unwrap();
-        let metadata = Metadata::new(NodeId([1; 32]), AtxId([2; 32]), 5, 2, 64);
-        let directory = DataDir::create(&root.path().join("data"), metadata, sidecar()).unwrap();
-        (root, directory)
-    }
-
-    fn labels(range: std::ops::Range<u8>) -> Vec<u8> {
-        range.flat_map(|label| [label; 16]).collect()
-    }
-
-    fn fill(directory: &mut DataDir) {
-        for range in [0..4, 4..8, 8..10] {
-            directory.append(u64::from(range.start), &labels(range)).unwrap();
-        }
-    }
-
-    #[test]
-    fn labels_are_read_back_across_files() {
-        let (_root, mut directory) = new_directory();
-        fill(&mut directory);
-        let opened = DataDir::open(directory.path()).unwrap();
-        assert_eq!(opened.sidecar(), Some(sidecar()));
-        let mut buffer = [0; 7 * 16];
-        let mut reader = opened.reader();
-        assert_eq!(reader.read(2, &mut buffer).unwrap(), 7 * 16);
-        assert_eq!(buffer[..], labels(2..9));
-        assert_eq!(reader.read(8, &mut buffer).unwrap(), 2 * 16);
-        assert_eq!(buffer[..32], labels(8..10));
-        assert_eq!(reader.read(10, &mut buffer).unwrap(), 0);
-        for file in opened.survey().unwrap() {
-            file.complete().unwrap();
-        }
-    }
-
-    #[test]
-    fn data_is_never_made_over_data() {
-        let (_root, directory) = new_directory();
-        let again = DataDir::create(directory.path(), directory.metadata().clone(), sidecar());
-        assert!(matches!(again, Err(PlotError::Exists { .. })));
-        // Not even when only the labels are left.
-        let mut directory = directory;
-        fill(&mut directory);
-        fs::remove_file(directory.path().join(crate::metadata::FILE_NAME)).unwrap();
-        let again = DataDir::create(directory.path(), directory.metadata().clone(), sidecar());
-        assert!(matches!(again, Err(PlotError::Exists { .. })));
-        assert!(matches!(DataDir::open(directory.path()), Err(PlotError::NoData { .. })));
-    }
-
-    #[test]
-    fn a_torn_label_is_completed_in_place() {
-        let (_root, mut directory) = new_directory();
-        directory.append(0, &labels(0..2)).unwrap();
-        let path = directory.file(0).unwrap().path;
-        let torn = [labels(0..2), vec![2; 9]].concat();
-        fs::write(&path, torn).unwrap();
-        assert_eq!(directory.file(0).unwrap().present(), 0..2);
-        directory.append(2, &labels(2..4)).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), labels(0..4));
-    }
-
-    #[test]
-    fn appends_that_do_not_fit_the_file_are_refused() {
-        let (_root, mut directory) = new_directory();
-        directory.append(0, &labels(0..2)).unwrap();
-        for first in [0, 1, 3] {
-            let refused = directory.append(first, &labels(0..1));
-            assert!(matches!(refused, Err(PlotError::Changed { .. })), "{first}");
-        }
-        let refused = directory.append(2, &labels(2..5));
-        assert!(matches!(refused, Err(PlotError::Oversized { .. })));
-        let path = directory.file(0).unwrap().path;
-        assert_eq!(fs::read(path).unwrap(), labels(0..2));
-    }
-
-    #[test]
-    fn missing_short_and_oversized_files_are_told_apart() {
-        let (_root, mut directory) = new_directory();
-        fill(&mut directory);
-        let files = directory.survey().unwrap();
-        fs::remove_file(&files[0].path).unwrap();
-        fs::write(&files[1].path, [0; 40]).unwrap();
-        fs::write(&files[2].path, [0; 48]).unwrap();
-        let files = directory.survey().unwrap();
-        assert!(matches!(files[0].complete(), Err(PlotError::Missing { .. })));
-        let short = files[1].complete();
-        assert!(matches!(short, Err(PlotError::Short { found: 40, expected: 64, .. })));
-        assert_eq!(files[1].absent(), 6..8);
-        let long = files[2].complete();
-        assert!(matches!(long, Err(PlotError::Oversized { found: 48, expected: 32, .. })));
-        let mut reader = directory.reader();
-        let mut buffer = [0; 32];
-        assert!(matches!(reader.read(0, &mut buffer), Err(PlotError::Missing { .. })));
-        assert!(matches!(reader.read(6, &mut buffer), Err(PlotError::Short { found: 40, .. })));
-    }
-
-    #[test]
-    fn metadata_changes_are_kept() {
-        let (_root, mut directory) = new_directory();
-        directory.update(|metadata| metadata.last_position = Some(7)).unwrap();
-        let again = DataDir::open(directory.path()).unwrap();
-        assert_eq!(again.metadata().last_position, Some(7));
-    }
-}
+mod tests;

@@ -64,6 +64,24 @@ pub enum PlotError {
         /// The length of a complete one.
         expected: u64,
     },
+    /// A label file is as long as it should be, but its last labels may be what a power cut left.
+    #[error(
+        "labels {first} and after in {} were not yet safe when the power went: `init` makes \
+         them again",
+        path.display()
+    )]
+    Unconfirmed {
+        /// The file.
+        path: PathBuf,
+        /// The first label that is not known to be there.
+        first: u64,
+    },
+    /// Nothing may be appended to data of another program before its N is known and written down.
+    #[error("the data in {} was not adopted yet: scrypt's N is not recorded", path.display())]
+    NotAdopted {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A label file is longer than it can be.
     #[error(
         "{} has {found} bytes, more than the {expected} it can hold: it belongs to other data, \

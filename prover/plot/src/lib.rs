@@ -3,20 +3,24 @@
 //! A data directory is laid out as the reference lays it out, and stays readable by it:
 //! `postdata_metadata.json` says whose data it is and how much; `postdata_0.bin`,
 //! `postdata_1.bin`… hold 16-byte labels in order, each file `MaxFileSize` bytes long, the last
-//! one what remains. Beside them lies one file of ours, `postmesh.json`, with what the
-//! reference's metadata does not say (scrypt's N), and a lock.
+//! one what remains. Beside them lie files of ours: `postmesh.json` with what the reference's
+//! metadata does not say (scrypt's N), a manifest for each label file that says which of its
+//! labels are safe, and a lock.
 //!
-//! Two rules hold everywhere: a file's length is the number of its durable labels, and nothing is
-//! ever truncated, deleted or overwritten with something else. The crate knows files, and neither
-//! how labels are made nor what a proof is.
+//! One rule holds everywhere: labels that are known to be there are never truncated, deleted or
+//! written over. The crate knows files, and neither how labels are made nor what a proof is.
 
 mod directory;
+pub mod disk;
 mod error;
 mod files;
 mod layout;
 mod lock;
+mod manifest;
 mod metadata;
 mod sidecar;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulated;
 
 pub use directory::{DataDir, FileState, Reader};
 pub use error::PlotError;

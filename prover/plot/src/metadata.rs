@@ -2,6 +2,7 @@
 //!
 //! Fields we do not know are kept as they are, and in their place.
 
+use crate::disk::Disk;
 use crate::error::PlotError;
 use crate::files;
 use base64::Engine;
@@ -157,16 +158,16 @@ impl Metadata {
         self.nonce_value = Some(candidate.label);
     }
 
-    pub(crate) fn load(directory: &Path) -> Result<Option<Self>, PlotError> {
+    pub(crate) fn load(disk: &dyn Disk, directory: &Path) -> Result<Option<Self>, PlotError> {
         let path = directory.join(FILE_NAME);
-        let Some(bytes) = files::read_small(&path)? else {
+        let Some(bytes) = files::read_small(disk, &path)? else {
             return Ok(None);
         };
         Self::decode(&bytes).map(Some).map_err(|why| PlotError::Damaged { path, why })
     }
 
-    pub(crate) fn save(&self, directory: &Path) -> Result<(), PlotError> {
-        files::replace(&directory.join(FILE_NAME), &self.encode())
+    pub(crate) fn save(&self, disk: &dyn Disk, directory: &Path) -> Result<(), PlotError> {
+        files::replace(disk, &directory.join(FILE_NAME), &self.encode())
     }
 }
 

@@ -1,5 +1,6 @@
 //! `postmesh.json`: what the reference's metadata does not say.
 
+use crate::disk::Disk;
 use crate::error::PlotError;
 use crate::files;
 use crate::metadata::BadMetadata;
@@ -44,16 +45,16 @@ impl Sidecar {
         format!("{:#}\n", json!({ "version": VERSION, "scrypt_n": self.scrypt_n.get() })).into()
     }
 
-    pub(crate) fn load(directory: &Path) -> Result<Option<Self>, PlotError> {
+    pub(crate) fn load(disk: &dyn Disk, directory: &Path) -> Result<Option<Self>, PlotError> {
         let path = directory.join(FILE_NAME);
-        let Some(bytes) = files::read_small(&path)? else {
+        let Some(bytes) = files::read_small(disk, &path)? else {
             return Ok(None);
         };
         Self::decode(&bytes).map(Some).map_err(|why| PlotError::Damaged { path, why })
     }
 
-    pub(crate) fn save(self, directory: &Path) -> Result<(), PlotError> {
-        files::replace(&directory.join(FILE_NAME), &self.encode())
+    pub(crate) fn save(self, disk: &dyn Disk, directory: &Path) -> Result<(), PlotError> {
+        files::replace(disk, &directory.join(FILE_NAME), &self.encode())
     }
 }
 

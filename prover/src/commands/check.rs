@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     fn file(labels: LabelRange, found: u64) -> FileState {
-        FileState { path: "f".into(), labels, found: Some(found) }
+        FileState { path: "f".into(), labels, found: Some(found), confirmed: None }
     }
 
     #[test]

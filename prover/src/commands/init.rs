@@ -54,9 +54,6 @@ pub(crate) fn init(args: &InitArgs) -> Result {
         }
         other => other?,
     };
-    if directory.sidecar().is_none() {
-        directory.set_sidecar(Sidecar { scrypt_n: n })?;
-    }
     let seconds = start.elapsed().as_secs_f64();
     if args.json {
         let answer = json!({

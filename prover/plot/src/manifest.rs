@@ -1,0 +1,346 @@
+//! The manifest of a label file: which of its labels are known to be on disk, and their hashes.
+//!
+//! `postdata_7.bin` has `postmesh_7.manifest` beside it. The file's length alone cannot tell what
+//! survived a power cut (a system may keep the length and lose the bytes), so labels count as
+//! there once the manifest says so, and the manifest is written after they are synced. A label
+//! file without a manifest was made by another program; all of it counts.
+//!
+//! Layout, little-endian: a header of 64 bytes (`magic[8] ‖ version u32 ‖ N u32 ‖ commitment[32]
+//! ‖ adopted u64 ‖ check[8]`), then for each MiB of labels a slot of 64 bytes (`labels u32 ‖
+//! reserved[20] ‖ BLAKE3 of the labels[32] ‖ check[8]`). `check` is the start of BLAKE3 over the
+//! slot's number and the bytes before it, so that a torn slot is told from a whole one. `adopted`
+//! is how many labels another program had made when the manifest was begun.
+
+use crate::disk::{Access, Disk, DiskFile};
+use crate::error::PlotError;
+use crate::files;
+use crate::layout::LABEL;
+use crate::metadata::BadMetadata;
+use post::{Commitment, ScryptN};
+use std::path::{Path, PathBuf};
+
+/// Labels that a slot covers: 1 MiB of them.
+pub(crate) const BLOCK_LABELS: u64 = 1 << 16;
+const SLOT_BYTES: u64 = 64;
+/// Slots read at a time: 64 KiB of them.
+const SLOTS_AT_ONCE: u64 = 1024;
+const MAGIC: [u8; 8] = *b"postmesh";
+const VERSION: u32 = 1;
+
+/// The manifest of one label file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Manifest {
+    path: PathBuf,
+    header: Header,
+}
+
+/// What a manifest says of its file as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// N of the labels.
+    pub(crate) scrypt_n: ScryptN,
+    /// Whose labels.
+    pub(crate) commitment: Commitment,
+    /// Labels at the file's start that another program made.
+    pub(crate) adopted: u64,
+}
+
+/// What is known of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slot {
+    labels: u32,
+    hash: [u8; 32],
+}
+
+impl Manifest {
+    /// The manifest of label file `number`, if it has one.
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        directory: &Path,
+        number: u64,
+    ) -> Result<Option<Self>, PlotError> {
+        let path = path_of(directory, number);
+        let Some(bytes) = disk.length(&path).map_err(PlotError::io("look at", &path))? else {
+            return Ok(None);
+        };
+        let mut header = [0; SLOT_BYTES as usize];
+        if bytes >= SLOT_BYTES {
+            let file = disk.open(&path, Access::Read).map_err(PlotError::io("open", &path))?;
+            file.read_exact_at(&mut header, 0).map_err(PlotError::io("read", &path))?;
+        }
+        match Header::decode(&header) {
+            Ok(header) => Ok(Some(Self { path, header })),
+            Err(why) => Err(PlotError::Damaged { path, why }),
+        }
+    }
+
+    /// Begins the manifest of label file `number`; durable when it returns.
+    pub(crate) fn create(
+        disk: &dyn Disk,
+        directory: &Path,
+        number: u64,
+        header: Header,
+    ) -> Result<Self, PlotError> {
+        let path = path_of(directory, number);
+        files::replace(disk, &path, &header.encode())?;
+        Ok(Self { path, header })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn header(&self) -> Header {
+        self.header
+    }
+
+    /// Labels from the file's start on that are known to be on disk: those that were adopted, and
+    /// block by block those that a slot vouches for.
+    pub(crate) fn confirmed(&self, disk: &dyn Disk) -> Result<u64, PlotError> {
+        let mut confirmed = self.header.adopted;
+        let mut block = confirmed / BLOCK_LABELS;
+        let length = disk.length(&self.path).map_err(PlotError::io("look at", &self.path))?;
+        let file = self.open_file(disk, Access::Read)?;
+        let mut left = length.unwrap_or(0).saturating_sub(offset_of(block)) / SLOT_BYTES;
+        while left > 0 {
+            let count = left.min(SLOTS_AT_ONCE);
+            let mut bytes = vec![0; usize::try_from(count * SLOT_BYTES).unwrap_or(0)];
+            file.read_exact_at(&mut bytes, offset_of(block))
+                .map_err(PlotError::io("read", &self.path))?;
+            for slot in bytes.as_chunks().0 {
+                let Some(slot) = Slot::decode(slot, block) else { return Ok(confirmed) };
+                confirmed = confirmed.max(block * BLOCK_LABELS + u64::from(slot.labels));
+                if u64::from(slot.labels) < BLOCK_LABELS {
+                    return Ok(confirmed);
+                }
+                block += 1;
+            }
+            left -= count;
+        }
+        Ok(confirmed)
+    }
+
+    /// Takes back what was said of the labels from `first` on, which are about to be made again;
+    /// `before` are the labels of its block that come before it. Durable when it returns.
+    pub(crate) fn cut(
+        &mut self,
+        disk: &dyn Disk,
+        first: u64,
+        before: &[u8],
+    ) -> Result<(), PlotError> {
+        let block = first / BLOCK_LABELS;
+        let header = Header { adopted: self.header.adopted.min(first), ..self.header };
+        let kept = usize::try_from(offset_of(block)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; kept];
+        let file = self.open_file(disk, Access::Read)?;
+        file.read_exact_at(&mut bytes, 0).map_err(PlotError::io("read", &self.path))?;
+        for (byte, value) in bytes.iter_mut().zip(header.encode()) {
+            *byte = value;
+        }
+        if let Some(slot) = Slot::of(before) {
+            bytes.extend(slot.encode(block));
+        }
+        files::replace(disk, &self.path, &bytes)?;
+        self.header = header;
+        Ok(())
+    }
+
+    /// Vouches for labels that were just synced: `first` is the number within the file of the
+    /// first of `labels`. Durable when it returns.
+    ///
+    /// `before` are the labels of the same block that come before them.
+    pub(crate) fn confirm(
+        &self,
+        disk: &dyn Disk,
+        first: u64,
+        before: &[u8],
+        labels: &[u8],
+    ) -> Result<(), PlotError> {
+        let file = self.open_file(disk, Access::Write)?;
+        let mut bytes = [before, labels].concat();
+        let mut block = first / BLOCK_LABELS;
+        let block_bytes = usize::try_from(BLOCK_LABELS * LABEL).unwrap_or(usize::MAX);
+        while !bytes.is_empty() {
+            let rest = bytes.split_off(block_bytes.min(bytes.len()));
+            if let Some(slot) = Slot::of(&bytes) {
+                let sealed = slot.encode(block);
+                file.write_all_at(&sealed, offset_of(block))
+                    .map_err(PlotError::io("write", &self.path))?;
+            }
+            bytes = rest;
+            block += 1;
+        }
+        file.sync().map_err(PlotError::io("sync", &self.path))
+    }
+
+    fn open_file(&self, disk: &dyn Disk, access: Access) -> Result<Box<dyn DiskFile>, PlotError> {
+        disk.open(&self.path, access).map_err(PlotError::io("open", &self.path))
+    }
+}
+
+fn path_of(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("postmesh_{number}.manifest"))
+}
+
+fn offset_of(block: u64) -> u64 {
+    (block + 1) * SLOT_BYTES
+}
+
+/// The first bytes of BLAKE3 over a number and bytes.
+fn check(number: u64, bytes: &[u8]) -> [u8; 8] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&number.to_le_bytes()).update(bytes);
+    let mut check = [0; 8];
+    hasher.finalize_xof().fill(&mut check);
+    check
+}
+
+/// 56 bytes sealed with their check.
+fn seal(number: u64, parts: &[&[u8]]) -> [u8; SLOT_BYTES as usize] {
+    let mut sealed = [0; SLOT_BYTES as usize];
+    for (byte, value) in sealed.iter_mut().zip(parts.concat()) {
+        *byte = value;
+    }
+    let [body @ .., _, _, _, _, _, _, _, _] = &sealed;
+    let check = check(number, body);
+    for (byte, value) in sealed.iter_mut().rev().zip(check.into_iter().rev()) {
+        *byte = value;
+    }
+    sealed
+}
+
+/// The number that a header is sealed under: no block has it.
+const HEADER: u64 = u64::MAX;
+
+impl Header {
+    fn encode(self) -> [u8; SLOT_BYTES as usize] {
+        let (version, n) = (VERSION.to_le_bytes(), self.scrypt_n.get().to_le_bytes());
+        seal(HEADER, &[&MAGIC, &version, &n, &self.commitment.0, &self.adopted.to_le_bytes()])
+    }
+
+    fn decode(bytes: &[u8; SLOT_BYTES as usize]) -> Result<Self, BadMetadata> {
+        let damaged = BadMetadata::Field { field: "header", expected: "whole" };
+        let (magic, rest) = bytes.split_first_chunk::<8>().ok_or(damaged.clone())?;
+        let (version, rest) = rest.split_first_chunk::<4>().ok_or(damaged.clone())?;
+        let (n, rest) = rest.split_first_chunk::<4>().ok_or(damaged.clone())?;
+        let (commitment, rest) = rest.split_first_chunk::<32>().ok_or(damaged.clone())?;
+        let (adopted, _) = rest.split_first_chunk::<8>().ok_or(damaged.clone())?;
+        let version = u32::from_le_bytes(*version);
+        if *magic == MAGIC && version > VERSION {
+            return Err(BadMetadata::Version { found: version.into() });
+        }
+        let scrypt_n = ScryptN::new(u32::from_le_bytes(*n)).map_err(|_| damaged.clone())?;
+        let commitment = Commitment(*commitment);
+        let header = Self { scrypt_n, commitment, adopted: u64::from_le_bytes(*adopted) };
+        if header.encode() == *bytes { Ok(header) } else { Err(damaged) }
+    }
+}
+
+impl Slot {
+    /// The slot of a block that begins with these labels; none for none.
+    fn of(labels: &[u8]) -> Option<Self> {
+        let count = u32::try_from(labels.len() as u64 / LABEL).ok()?;
+        (count > 0).then(|| Self { labels: count, hash: blake3::hash(labels).into() })
+    }
+
+    fn encode(self, block: u64) -> [u8; SLOT_BYTES as usize] {
+        seal(block, &[&self.labels.to_le_bytes(), &[0; 20], &self.hash])
+    }
+
+    fn decode(bytes: &[u8; SLOT_BYTES as usize], block: u64) -> Option<Self> {
+        let (labels, rest) = bytes.split_first_chunk::<4>()?;
+        let (_, rest) = rest.split_first_chunk::<20>()?;
+        let (hash, _) = rest.split_first_chunk::<32>()?;
+        let slot = Self { labels: u32::from_le_bytes(*labels), hash: *hash };
+        let fits = u64::from(slot.labels) <= BLOCK_LABELS && slot.labels > 0;
+        (fits && slot.encode(block) == *bytes).then_some(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::System;
+    use std::fs;
+
+    fn header(adopted: u64) -> Header {
+        let scrypt_n = ScryptN::new(2).unwrap();
+        Header { scrypt_n, commitment: Commitment([7; 32]), adopted }
+    }
+
+    #[test]
+    fn labels_are_confirmed_block_by_block() {
+        let root = tempfile::tempdir().unwrap();
+        let manifest = Manifest::create(&System, root.path(), 3, header(0)).unwrap();
+        assert_eq!(manifest.confirmed(&System).unwrap(), 0);
+        let block = vec![5; (BLOCK_LABELS * LABEL) as usize];
+        manifest.confirm(&System, 0, &[], &block[..160]).unwrap();
+        assert_eq!(manifest.confirmed(&System).unwrap(), 10);
+        // The rest of the block and some of the next.
+        let more = [&block[160..], &block[..320]].concat();
+        manifest.confirm(&System, 10, &block[..160], &more).unwrap();
+        assert_eq!(manifest.confirmed(&System).unwrap(), BLOCK_LABELS + 20);
+        let opened = Manifest::open(&System, root.path(), 3).unwrap().unwrap();
+        assert_eq!(opened, manifest);
+        assert_eq!(opened.header(), header(0));
+        assert_eq!(Manifest::open(&System, root.path(), 4).unwrap(), None);
+    }
+
+    #[test]
+    fn adopted_labels_count_without_a_slot() {
+        let root = tempfile::tempdir().unwrap();
+        let adopted = BLOCK_LABELS + 7;
+        let manifest = Manifest::create(&System, root.path(), 0, header(adopted)).unwrap();
+        assert_eq!(manifest.confirmed(&System).unwrap(), adopted);
+        manifest.confirm(&System, adopted, &[1; 7 * 16], &[2; 32]).unwrap();
+        assert_eq!(manifest.confirmed(&System).unwrap(), adopted + 2);
+    }
+
+    #[test]
+    fn what_is_taken_back_is_not_confirmed() {
+        let root = tempfile::tempdir().unwrap();
+        let mut manifest = Manifest::create(&System, root.path(), 0, header(0)).unwrap();
+        let labels = vec![5; (2 * BLOCK_LABELS * LABEL) as usize + 160];
+        manifest.confirm(&System, 0, &[], &labels).unwrap();
+        assert_eq!(manifest.confirmed(&System).unwrap(), 2 * BLOCK_LABELS + 10);
+        manifest.cut(&System, BLOCK_LABELS + 3, &labels[..48]).unwrap();
+        assert_eq!(manifest.confirmed(&System).unwrap(), BLOCK_LABELS + 3);
+        manifest.cut(&System, BLOCK_LABELS, &[]).unwrap();
+        assert_eq!(manifest.confirmed(&System).unwrap(), BLOCK_LABELS);
+        let mut adopted = Manifest::create(&System, root.path(), 1, header(100)).unwrap();
+        adopted.cut(&System, 7, &labels[..7 * 16]).unwrap();
+        assert_eq!(adopted.confirmed(&System).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_torn_slot_vouches_for_nothing_and_a_damaged_header_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let manifest = Manifest::create(&System, root.path(), 0, header(0)).unwrap();
+        manifest.confirm(&System, 0, &[], &[1; 32]).unwrap();
+        let whole = fs::read(&manifest.path).unwrap();
+        for at in 64..128 {
+            let mut torn = whole.clone();
+            torn[at] ^= 1;
+            fs::write(&manifest.path, &torn).unwrap();
+            assert_eq!(manifest.confirmed(&System).unwrap(), 0, "byte {at}");
+        }
+        for at in 0..64 {
+            let mut torn = whole.clone();
+            torn[at] ^= 1;
+            fs::write(&manifest.path, &torn).unwrap();
+            let opened = Manifest::open(&System, root.path(), 0);
+            assert!(matches!(opened, Err(PlotError::Damaged { .. })), "byte {at}");
+        }
+        fs::write(&manifest.path, b"").unwrap();
+        assert!(Manifest::open(&System, root.path(), 0).is_err());
+    }
+
+    #[test]
+    fn a_slot_of_another_block_is_no_slot() {
+        let slot = Slot { labels: 3, hash: [9; 32] };
+        assert_eq!(Slot::decode(&slot.encode(1), 1), Some(slot));
+        assert_eq!(Slot::decode(&slot.encode(1), 2), None);
+        let none = Slot { labels: 0, hash: [9; 32] };
+        assert_eq!(Slot::decode(&none.encode(1), 1), None);
+    }
+}
