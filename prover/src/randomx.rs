@@ -29,24 +29,29 @@ impl Pows {
         &self,
         difficulty: &Difficulty,
         groups: u32,
+        stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Arc<RandomX>, PowFault> {
-        self.get(mode(self.choice, expected_hashes(difficulty) * f64::from(groups)))
+        self.get(mode(self.choice, expected_hashes(difficulty) * f64::from(groups)), stop)
     }
 
     /// RandomX in whichever mode there is, light if there is none.
     pub(crate) fn to_verify(&self) -> Result<Arc<RandomX>, PowFault> {
-        self.get(Mode::Light)
+        self.get(Mode::Light, &|| false)
     }
 
     /// One that is there already is used, unless a fast one is wanted and it is light.
-    fn get(&self, wanted: Mode) -> Result<Arc<RandomX>, PowFault> {
+    fn get(
+        &self,
+        wanted: Mode,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Arc<RandomX>, PowFault> {
         let mut made = self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(randomx) = made.as_ref()
             && (randomx.mode() == Mode::Fast || wanted == Mode::Light)
         {
             return Ok(Arc::clone(randomx));
         }
-        let randomx = match RandomX::new(wanted, self.threads) {
+        let randomx = match RandomX::stoppable(wanted, self.threads, stop) {
             // A machine without the memory still proves, only slower.
             Err(PowFault::Dataset) if self.choice == RandomXArg::Auto => {
                 tracing::warn!(

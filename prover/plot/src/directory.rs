@@ -3,6 +3,7 @@
 use crate::disk::{Access, Disk, DiskFile, System};
 use crate::error::PlotError;
 use crate::files;
+use crate::journal::{Journal, JournalKey};
 use crate::layout::{LABEL, Layout};
 use crate::manifest::{BLOCK_LABELS, Header, Manifest};
 use crate::metadata::{BadMetadata, Metadata};
@@ -217,6 +218,20 @@ impl DataDir {
         sidecar.save(&*self.disk, &self.path)?;
         self.sidecar = Some(sidecar);
         Ok(())
+    }
+
+    /// The journal of a proof, as far as it was written down.
+    #[must_use]
+    pub fn journal(&self, key: JournalKey) -> Journal {
+        Journal::load(&*self.disk, &self.path, key)
+    }
+
+    /// Writes the journal of a proof down, in place of any other.
+    ///
+    /// # Errors
+    /// The system's; the old journal is then still there.
+    pub fn save_journal(&self, journal: &Journal) -> Result<(), PlotError> {
+        journal.save(&*self.disk, &self.path)
     }
 
     /// Appends labels, of which the first is number `first`, to the file they belong to; they must

@@ -5,7 +5,7 @@
 //! `postdata_1.bin`… hold 16-byte labels in order, each file `MaxFileSize` bytes long, the last
 //! one what remains. Beside them lie files of ours: `postmesh.json` with what the reference's
 //! metadata does not say (scrypt's N), a manifest for each label file that says which of its
-//! labels are safe, and a lock.
+//! labels are safe, a journal of the proof that is being made, and locks.
 //!
 //! One rule holds everywhere: labels that are known to be there are never truncated, deleted or
 //! written over. The crate knows files, and neither how labels are made nor what a proof is.
@@ -14,6 +14,7 @@ mod directory;
 pub mod disk;
 mod error;
 mod files;
+mod journal;
 mod layout;
 mod lock;
 mod manifest;
@@ -24,6 +25,7 @@ pub mod simulated;
 
 pub use directory::{DataDir, FileState, Reader};
 pub use error::PlotError;
+pub use journal::{Journal, JournalKey, Scanned};
 pub use layout::Layout;
 pub use lock::Lock;
 pub use metadata::{BadMetadata, Metadata};

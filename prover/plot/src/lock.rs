@@ -6,6 +6,8 @@ use std::io;
 use std::path::Path;
 
 const FILE_NAME: &str = "postmesh.lock";
+/// Held by the process that writes the journal of a proof.
+const JOURNAL_FILE_NAME: &str = "postmesh_proof.lock";
 
 /// A held lock; released when dropped, or by the system when the process dies.
 #[derive(Debug)]
@@ -21,7 +23,19 @@ impl Lock {
     /// # Errors
     /// [`PlotError::InUse`] or the system's.
     pub fn exclusive(directory: &Path) -> Result<Self, PlotError> {
-        let path = directory.join(FILE_NAME);
+        Self::exclusive_file(directory, FILE_NAME)
+    }
+
+    /// Locks the journal of a directory: readers may prove side by side, but one writes it.
+    ///
+    /// # Errors
+    /// [`PlotError::InUse`] or the system's; the proof can then be made without a journal.
+    pub fn journal(directory: &Path) -> Result<Self, PlotError> {
+        Self::exclusive_file(directory, JOURNAL_FILE_NAME)
+    }
+
+    fn exclusive_file(directory: &Path, name: &str) -> Result<Self, PlotError> {
+        let path = directory.join(name);
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(PlotError::io("lock", &path))?;
         file.try_lock().map_err(|error| refused(error, directory))?;

@@ -5,6 +5,7 @@
 
 #![allow(unsafe_code, reason = "the one FFI module of the project; each block says why it holds")]
 
+use crate::machine::PowFault;
 use core::ffi::{c_int, c_ulong, c_void};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -101,6 +102,9 @@ impl Drop for Cache {
     }
 }
 
+/// Items that a thread computes between two looks at whether to stop: some tens of milliseconds.
+const SLICE_ITEMS: c_ulong = 4096;
+
 /// The 2 GiB dataset of fast mode.
 #[derive(Debug)]
 pub(crate) struct Dataset(NonNull<RawDataset>);
@@ -111,10 +115,19 @@ unsafe impl Send for Dataset {}
 unsafe impl Sync for Dataset {}
 
 impl Dataset {
-    /// Computes every item from the cache on `threads` threads; `None` where memory is short.
-    pub(crate) fn new(flags: Flags, cache: &Cache, threads: usize) -> Option<Self> {
+    /// Computes every item from the cache on `threads` threads, unless `stop` says otherwise.
+    ///
+    /// # Errors
+    /// [`PowFault::Dataset`] where memory is short, [`PowFault::Stopped`].
+    pub(crate) fn new(
+        flags: Flags,
+        cache: &Cache,
+        threads: usize,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Self, PowFault> {
         // SAFETY: any combination of flags is answered, with null when it cannot be served.
-        let dataset = Self(NonNull::new(unsafe { randomx_alloc_dataset(flags) })?);
+        let raw = NonNull::new(unsafe { randomx_alloc_dataset(flags) });
+        let dataset = Self(raw.ok_or(PowFault::Dataset)?);
         // SAFETY: takes nothing.
         let items = unsafe { randomx_dataset_item_count() };
         let share = items.div_ceil(threads.max(1) as c_ulong);
@@ -123,11 +136,18 @@ impl Dataset {
             while start < items {
                 let count = share.min(items - start);
                 let (dataset, first) = (&dataset, start);
-                scope.spawn(move || dataset.fill(cache, first, count));
+                scope.spawn(move || {
+                    let mut slices = (first..first + count).step_by(SLICE_ITEMS as usize);
+                    while let Some(slice) = slices.next().filter(|_| !stop()) {
+                        let left = first + count - slice;
+                        dataset.fill(cache, slice, left.min(SLICE_ITEMS));
+                    }
+                });
                 start += count;
             }
         });
-        Some(dataset)
+        // A dataset that was stopped lacks items: nobody may hash with it.
+        if stop() { Err(PowFault::Stopped) } else { Ok(dataset) }
     }
 
     /// Computes the items `first .. first + count`, which lie within the dataset and are this

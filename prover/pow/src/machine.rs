@@ -24,6 +24,9 @@ pub enum PowFault {
     /// The 2 GiB dataset could not be allocated.
     #[error("no memory for RandomX's dataset: fast mode needs 2.3 GiB, light mode only 256 MiB")]
     Dataset,
+    /// The caller asked to stop while memory was being prepared.
+    #[error("stopped on request")]
+    Stopped,
     /// No virtual machine could be made, not even an interpreter.
     #[error("no RandomX machine could be made: out of memory")]
     Machine,
@@ -46,13 +49,26 @@ impl RandomX {
     /// # Errors
     /// [`PowFault`]: memory is short.
     pub fn new(mode: Mode, threads: usize) -> Result<Self, PowFault> {
+        Self::stoppable(mode, threads, &|| false)
+    }
+
+    /// As [`RandomX::new`]; gives up within a second when `stop` says so.
+    ///
+    /// # Errors
+    /// [`PowFault::Stopped`], or memory is short.
+    pub fn stoppable(
+        mode: Mode,
+        threads: usize,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Self, PowFault> {
         let base = ffi::recommended_flags();
         let candidates = [base, base | ffi::SECURE, base & !ffi::JIT];
         let mut fault = PowFault::Cache;
         for flags in candidates {
             for large in [ffi::LARGE_PAGES, 0] {
-                match Self::with_flags(mode, flags | large, threads) {
+                match Self::with_flags(mode, flags | large, threads, stop) {
                     Ok(randomx) => return Ok(randomx),
+                    Err(PowFault::Stopped) => return Err(PowFault::Stopped),
                     Err(why) => fault = why,
                 }
             }
@@ -60,13 +76,18 @@ impl RandomX {
         Err(fault)
     }
 
-    fn with_flags(mode: Mode, flags: Flags, threads: usize) -> Result<Self, PowFault> {
+    fn with_flags(
+        mode: Mode,
+        flags: Flags,
+        threads: usize,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Self, PowFault> {
         let cache = Cache::new(flags, CACHE_KEY).ok_or(PowFault::Cache)?;
         let (memory, flags) = match mode {
             Mode::Light => (Memory::Light(cache), flags),
             Mode::Fast => {
                 let flags = flags | ffi::FULL_MEM;
-                let dataset = Dataset::new(flags, &cache, threads).ok_or(PowFault::Dataset)?;
+                let dataset = Dataset::new(flags, &cache, threads, stop)?;
                 (Memory::Fast(dataset), flags)
             }
         };
@@ -111,6 +132,12 @@ impl PowHash for RandomX {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn filling_the_dataset_stops_on_request() {
+        let stopped = RandomX::stoppable(Mode::Fast, 2, &|| true);
+        assert_eq!(stopped.err(), Some(PowFault::Stopped));
+    }
 
     /// Upstream's own golden hash for our key, and the three forms of the calls agree.
     #[test]

@@ -4,6 +4,7 @@ use super::*;
 use crate::args::RandomXArg;
 use cpu::Labels;
 use plot::{Metadata, Sidecar};
+use post::k2pow::Difficulty;
 use post::search::GroupCipher;
 use post::{AtxId, Challenge, Commitment, Labeler, NodeId, ScryptN};
 use proptest::prelude::*;
@@ -112,9 +113,10 @@ proptest! {
 }
 
 fn keys_of_first_pass(job: &Job) -> Vec<GroupKeys> {
-    let difficulty = job.params.pow_difficulty.scaled(job.statement.num_units).unwrap();
     let around = Surroundings { pows: &POWS, stop: &|| false, progress: &|_, _, _| () };
-    buy(job, 0..job.nonces, difficulty, &around).unwrap()
+    let root = tempfile::tempdir().unwrap();
+    let directory = filled(&root.path().join("data"), job, 1 << 14);
+    buy(job, 0..job.nonces, &mut Diary::open(job, &directory), &around).unwrap()
 }
 
 #[test]
@@ -144,4 +146,73 @@ fn it_stops_on_request_and_refuses_incomplete_data() {
     fs::remove_file(directory.file(1).unwrap().path).unwrap();
     let missing = proven(&job, &directory);
     assert!(matches!(missing, Err(ProveError::Plot(PlotError::Missing { .. }))));
+}
+
+/// A stop at the `count`-th question, and what was scanned until then.
+fn stopped_after(job: &Job, directory: &DataDir, count: u32) -> Result<Proof, ProveError> {
+    let asked = AtomicU32::new(0);
+    let stop = || asked.fetch_add(1, Ordering::Relaxed) >= count;
+    prove(job, directory, &Surroundings { pows: &POWS, stop: &stop, progress: &|_, _, _| () })
+}
+
+#[test]
+fn an_interrupted_proof_goes_on_and_comes_out_the_same() {
+    // Three chunks: stops in the k2pows, and between chunks.
+    let job = job(6_000, 2, 26, 26, 32);
+    let root = tempfile::tempdir().unwrap();
+    let directory = filled(&root.path().join("data"), &job, 5_000);
+    let expected = proven(&job, &filled(&root.path().join("other"), &job, 12_000)).unwrap();
+    let mut count = 0;
+    let proof = loop {
+        match stopped_after(&job, &directory, count) {
+            Err(ProveError::Stopped) => count += 1,
+            other => break other.unwrap(),
+        }
+    };
+    assert!(count > 2, "it was interrupted {count} times");
+    assert_eq!(proof, expected);
+}
+
+#[test]
+fn what_is_in_the_journal_is_not_done_again() {
+    let job = job(6_000, 2, 26, 26, 32);
+    let root = tempfile::tempdir().unwrap();
+    let directory = filled(&root.path().join("data"), &job, 12_000);
+    let key = Diary::open(&job, &directory).key;
+    let mut journal = Journal::new(key.clone());
+    for keys in keys_of_first_pass(&job) {
+        journal.set_pow(keys.group, keys.pow);
+    }
+    // As if all labels had been scanned and nothing found: the proof must come from a later pass.
+    journal.set_scanned(Scanned::new(Nonce(0), 32, 12_000, &[]));
+    directory.save_journal(&journal).unwrap();
+    let first_scanned = AtomicU32::new(u32::MAX);
+    let progress = |stage, done: u64, _| {
+        if stage == Stage::Scan {
+            first_scanned.fetch_min(u32::try_from(done).unwrap(), Ordering::Relaxed);
+        }
+    };
+    let around = Surroundings { pows: &POWS, stop: &|| false, progress: &progress };
+    let proof = prove(&job, &directory, &around).unwrap();
+    assert!(proof.nonce.0 >= 32, "{proof:?}");
+    // Another challenge has a journal of its own.
+    let mut other = job.clone();
+    other.statement.challenge = Challenge([9; 32]);
+    assert_eq!(directory.journal(Diary::open(&other, &directory).key).scanned(), None);
+}
+
+#[test]
+fn a_journal_that_misleads_costs_time_and_no_proof() {
+    let job = job(6_000, 2, 26, 26, 32);
+    let root = tempfile::tempdir().unwrap();
+    let directory = filled(&root.path().join("data"), &job, 12_000);
+    let expected = proven(&job, &directory).unwrap();
+    let key = Diary::open(&job, &directory).key;
+    let mut journal = Journal::new(key);
+    let lies: Vec<_> = (0..25)
+        .map(|index| post::search::Hit { index: LabelIndex(index), nonce: Nonce(3) })
+        .collect();
+    journal.set_scanned(Scanned::new(Nonce(0), 32, 30, &lies));
+    directory.save_journal(&journal).unwrap();
+    assert_eq!(proven(&job, &directory).unwrap(), expected);
 }
