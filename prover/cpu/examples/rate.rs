@@ -1,11 +1,8 @@
 //! How fast this machine makes labels and scans them, by kernel and number of threads.
 //!
 //! `cargo run --release -p cpu --example rate [labels|scan] [rounds]`. Kernels take turns, and
-//! the median of the rounds is told, since machines are seldom quiet.
-#![expect(
-    clippy::expect_used,
-    reason = "a measurement may stop at the first surprise"
-)]
+//! the median and the best of the rounds are told, since machines are seldom quiet.
+#![expect(clippy::expect_used, reason = "a measurement may stop at the first surprise")]
 
 use core::num::NonZeroUsize;
 use cpu::{Labels, Scan, label_kernels, scan_kernels};
@@ -19,10 +16,7 @@ const LABELS: u64 = 4 << 32;
 fn main() {
     let mut args = std::env::args().skip(1);
     let what = args.next();
-    let rounds = args
-        .next()
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(5);
+    let rounds = args.next().and_then(|rounds| rounds.parse().ok()).unwrap_or(5);
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let mut threads = vec![1, cores];
     threads.dedup();
@@ -45,25 +39,16 @@ fn labels(threads: NonZeroUsize, rounds: u32) {
     let mut rates = vec![Vec::new(); devices.len()];
     for _ in 0..rounds {
         for (labels, rates) in devices.iter_mut().zip(&mut rates) {
-            let count = if labels.kernel() == "portable" {
-                96
-            } else {
-                960
-            } * threads.get();
+            let count = if labels.kernel() == "portable" { 96 } else { 960 } * threads.get();
             let mut out = vec![0; 16 * count];
             let start = Instant::now();
-            labels
-                .fill(0..count as u64, &mut out, &|| false)
-                .expect("labels");
+            labels.fill(0..count as u64, &mut out, &|| false).expect("labels");
             rates.push(count as f64 / start.elapsed().as_secs_f64());
         }
     }
     for (labels, rates) in devices.iter().zip(rates) {
-        let rate = median(rates);
-        println!(
-            "labels, N = 8192  {threads} threads  {:8}  {rate:8.0} labels/s",
-            labels.kernel()
-        );
+        let (kernel, (median, best)) = (labels.kernel(), median_and_best(rates));
+        println!("{threads} threads  {kernel:8}  labels: {median:5.0} a second, at best {best:.0}");
     }
 }
 
@@ -84,11 +69,7 @@ fn scans(threads: NonZeroUsize, rounds: u32) {
         for part in parts {
             for (scan, rates) in devices.iter_mut().zip(&mut rates) {
                 let size = part.len() / usize::from(groups) / 4;
-                let size = if scan.kernel() == "portable" {
-                    size / 8
-                } else {
-                    size
-                };
+                let size = if scan.kernel() == "portable" { size / 8 } else { size };
                 let part = &part[..size];
                 let start = Instant::now();
                 for call in part.chunks(4 << 20) {
@@ -98,18 +79,19 @@ fn scans(threads: NonZeroUsize, rounds: u32) {
             }
         }
         for (scan, rates) in devices.iter().zip(rates) {
-            let (nonces, rate) = (16 * u32::from(groups), median(rates));
+            let nonces = 16 * u32::from(groups);
+            let (kernel, (median, best)) = (scan.kernel(), median_and_best(rates));
             println!(
-                "scan, {nonces:3} nonces  {threads} threads  {:8}  {rate:8.3} GiB/s",
-                scan.kernel()
+                "{threads} threads  {kernel:8}  scan for {nonces:3} nonces: {median:.3} GiB/s, at \
+                 best {best:.3}"
             );
         }
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn median_and_best(mut rates: Vec<f64>) -> (f64, f64) {
+    rates.sort_by(f64::total_cmp);
+    (rates[rates.len() / 2], rates[rates.len() - 1])
 }
 
 /// Bytes that look random (`SplitMix64`).

@@ -31,8 +31,8 @@ pub struct Labels {
 impl Labels {
     /// Labels of `commitment` by `threads` threads with the best kernel this CPU runs.
     ///
-    /// Cheap: scratch (128·N bytes for each label in flight) is allocated by the first call
-    /// that needs it.
+    /// Cheap: scratch is allocated by the first call that needs it. It is 128·N bytes for each
+    /// label in flight, of which the widest kernel has 16 a thread: 16 MiB a thread at N = 8192.
     #[must_use]
     pub fn new(commitment: Commitment, n: ScryptN, threads: NonZeroUsize) -> Self {
         let best = KERNELS.first().copied().unwrap_or(&portable::KERNEL);
@@ -59,12 +59,7 @@ impl Labels {
         threads: NonZeroUsize,
     ) -> Self {
         let makers = (0..threads.get()).map(|_| None).collect();
-        Self {
-            commitment,
-            n,
-            kernel,
-            makers,
-        }
+        Self { commitment, n, kernel, makers }
     }
 }
 
@@ -86,7 +81,8 @@ impl Labeler for Labels {
         let chunks = out.chunks_mut(LABEL_BYTES.saturating_mul(self.kernel.width));
         let queue = Mutex::new(tiles.zip(chunks));
         let (n, kernel, commitment) = (self.n, self.kernel, &self.commitment);
-        let bests = team::each(&mut self.makers, |maker| {
+        let busy = self.makers.len().min(labels.div_ceil(kernel.width as u64) as usize);
+        let bests = team::each(&mut self.makers[..busy], |maker| {
             let mut best = None;
             loop {
                 let next = lock(&queue).next();
@@ -103,9 +99,9 @@ impl Labeler for Labels {
                 }
             }
         });
-        bests.into_iter().try_fold(None, |best, other| {
-            other.map(|other| Candidate::better(best, other))
-        })
+        bests
+            .into_iter()
+            .try_fold(None, |best, other| other.map(|other| Candidate::better(best, other)))
     }
 
     fn kernel(&self) -> &'static str {

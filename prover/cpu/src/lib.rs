@@ -1,8 +1,9 @@
 //! Labels and scans on the CPU: what `post` defines, by threads and SIMD.
 //!
-//! [`Labels`] makes labels, [`Scan`] looks for the good ones. Each has one plain kernel, made of
-//! `post`'s own functions, and faster ones for the CPUs that can; a fast kernel is used only
-//! after it has given the answers of the plain one. Knows nothing of files, sockets or time.
+//! [`Labels`] makes labels, [`Scan`] looks for the good ones. Each has a portable kernel and
+//! faster ones for the CPUs that can; which is best is decided once a process. A kernel that does
+//! not answer a small question as `post` itself does is not used. Knows nothing of files and
+//! sockets.
 
 mod labels;
 mod scan;

@@ -104,13 +104,7 @@ impl Vector<LABELS> for Ymm {
     #[inline(always)]
     fn store(matrix: [Self; 4], half: usize, [first, second]: &mut [Row; LABELS]) {
         // SAFETY: as for `add`.
-        unsafe {
-            store(
-                matrix.map(|row| row.0),
-                &mut first.0[half],
-                &mut second.0[half],
-            )
-        };
+        unsafe { store(matrix.map(|row| row.0), &mut first.0[half], &mut second.0[half]) };
     }
 
     #[inline(always)]
@@ -152,11 +146,8 @@ fn rotate<const BITS: i32>(vector: __m256i) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn firsts(vector: __m256i) -> [u32; LABELS] {
-    [
-        _mm256_extracti128_si256::<0>(vector),
-        _mm256_extracti128_si256::<1>(vector),
-    ]
-    .map(|lane| _mm_cvtsi128_si32(lane).cast_unsigned())
+    [_mm256_extracti128_si256::<0>(vector), _mm256_extracti128_si256::<1>(vector)]
+        .map(|lane| _mm_cvtsi128_si32(lane).cast_unsigned())
 }
 
 #[inline]

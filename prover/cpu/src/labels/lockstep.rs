@@ -57,11 +57,7 @@ impl<V: Vector<L>, const L: usize, const G: usize> Set<V, L, G> {
                 core::array::from_fn(|g| V::load(labels[g].each_ref().map(|row| &row.0[half])));
             core::array::from_fn(|row| groups.map(|group| group[row]))
         };
-        Self {
-            halves: [matrix(0), matrix(1)],
-            wanted: [[0; L]; G],
-            first,
-        }
+        Self { halves: [matrix(0), matrix(1)], wanted: [[0; L]; G], first }
     }
 
     /// Writes the blocks to `rows`, which hold one for each label in flight.
@@ -215,11 +211,7 @@ pub(super) fn romix<V: Vector<L>, const L: usize, const G: usize>(
 const STEPS_PER_ASKING: usize = 1024;
 
 fn ask(stop: Stop<'_>) -> Result<(), LabelFault> {
-    if stop() {
-        Err(LabelFault::Stopped)
-    } else {
-        Ok(())
-    }
+    if stop() { Err(LabelFault::Stopped) } else { Ok(()) }
 }
 
 /// [`romix`] with its parameters filled in: scratch, blocks, stop.
@@ -240,11 +232,7 @@ impl Lockstep {
     /// [`LabelFault::Device`] if memory is short.
     pub(super) fn new(n: ScryptN, width: usize, romix: Romix) -> Result<Box<Self>, LabelFault> {
         let scratch = Scratch::new((n.get() as usize).saturating_mul(width))?;
-        Ok(Box::new(Self {
-            scratch,
-            blocks: vec![Row([[0; 16]; 2]); width],
-            romix,
-        }))
+        Ok(Box::new(Self { scratch, blocks: vec![Row([[0; 16]; 2]); width], romix }))
     }
 }
 

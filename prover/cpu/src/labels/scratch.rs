@@ -1,10 +1,7 @@
 //! scrypt's memory for labels in lockstep: large, on huge pages where the system has them.
 //!
 //! Rows are read at random, so that with pages of 4 KiB nearly each read also misses the TLB.
-#![allow(
-    unsafe_code,
-    reason = "memory with an alignment of its own, advised before it is touched"
-)]
+#![allow(unsafe_code, reason = "memory with an alignment of its own, advised before it is touched")]
 
 use core::alloc::Layout;
 use core::ops::{Deref, DerefMut};
@@ -61,11 +58,7 @@ fn advise(bytes: *mut u8, layout: Layout) {
     if layout.align() >= HUGE {
         // SAFETY: the memory is ours, and this advice does not change what is in it.
         let _ = unsafe {
-            rustix::mm::madvise(
-                bytes.cast(),
-                layout.size(),
-                rustix::mm::Advice::LinuxHugepage,
-            )
+            rustix::mm::madvise(bytes.cast(), layout.size(), rustix::mm::Advice::LinuxHugepage)
         };
     }
 }

@@ -71,7 +71,7 @@ fn kernels_agree_at_the_size_of_mainnet() {
 }
 
 #[test]
-fn best_kernel_first_and_the_plain_one_last() {
+fn the_best_kernel_is_chosen_and_the_portable_one_comes_last() {
     let kernels = label_kernels();
     assert_eq!(kernels.last(), Some(&"portable"));
     let labels = Labels::new(COMMITMENT, n(2), threads(1));
@@ -90,9 +90,7 @@ fn every_kernel_that_fits_this_cpu_is_right() {
 fn the_room_must_fit_the_range() {
     let mut labels = Labels::new(COMMITMENT, n(2), threads(2));
     for (range, room) in [(0..2, 31), (0..2, 33), (0..0, 1), (0..u64::MAX, 16)] {
-        let fault = labels
-            .fill(range, &mut vec![0; room], &|| false)
-            .unwrap_err();
+        let fault = labels.fill(range, &mut vec![0; room], &|| false).unwrap_err();
         let text = fault.to_string();
         assert!(text.contains(&format!("{room} bytes exactly")), "{text}");
     }

@@ -1,10 +1,5 @@
-//! The scan by AES-NI: eight blocks in flight, candidates sieved without branches.
-//!
-//! In data of real size the top byte of the threshold is 0, and one block in 16 has a lane that
-//! equals it. That is random, so that a branch on it would be mispredicted every other time.
-//! Instead the comparisons are kept as bits, the words of bits that are not zero are packed
-//! together, and the candidates in them, which need the cipher of their own nonce, run eight at
-//! a time as well.
+//! The scan by AES-NI, eight blocks in flight: as many as hide the latency of a round and leave
+//! registers for the rest.
 //!
 //! What limits the speed is one instruction a round. For "equals the top byte" the last round is
 //! not needed: the lane equals it exactly if, before that round, one byte of the state is what
@@ -15,7 +10,8 @@
     reason = "loads, and calls of functions that are only used where the CPU can run them"
 )]
 
-use super::{Kernel, TILE, TileScan};
+use super::sieve::{Match, Sieve, WIDTH};
+use super::{Kernel, TileScan};
 use core::arch::x86_64::{
     __m128i, _mm_aesdeclast_si128, _mm_aesenc_si128, _mm_aesenclast_si128,
     _mm_aeskeygenassist_si128, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi8, _mm_cvtsi128_si64,
@@ -42,13 +38,6 @@ fn detected() -> bool {
     std::is_x86_feature_detected!("aes") && std::is_x86_feature_detected!("avx")
 }
 
-/// Blocks in flight: enough to hide the latency of a round, few enough for 16 registers.
-const WIDTH: usize = 8;
-
-/// Words of comparisons that a tile makes. Eight labels make two: bit `i` of byte `p` tells
-/// whether label `i` matched at place `p`.
-const WORDS: usize = TILE / WIDTH * 2;
-
 /// The keys, expanded. Made only where [`detected`] says yes: to have one is to have AES-NI.
 #[derive(Debug)]
 struct AesNi {
@@ -67,10 +56,7 @@ impl AesNi {
     #[target_feature(enable = "aes,avx")]
     fn new(keys: &[GroupKeys], threshold: Threshold) -> Self {
         let groups = keys.iter().map(|keys| Group::new(keys, threshold.top));
-        Self {
-            groups: groups.collect(),
-            threshold,
-        }
+        Self { groups: groups.collect(), threshold }
     }
 
     /// All groups over one tile, which stays in the L1 cache meanwhile.
@@ -156,14 +142,12 @@ impl Group {
         hit: &mut impl FnMut(usize, usize),
     ) {
         let (eights, rest) = candidates.as_chunks();
-        let mut padded = [Match(0); WIDTH];
+        let mut padded = [Match::default(); WIDTH];
         for (to, from) in padded.iter_mut().zip(rest) {
             *to = *from;
         }
         let all = eights.iter().chain([&padded]);
-        let real = candidates
-            .chunks(WIDTH)
-            .map(|some| (1_u32 << some.len()) - 1);
+        let real = candidates.chunks(WIDTH).map(|some| (1_u32 << some.len()) - 1);
         for (eight, real) in all.zip(real) {
             let mut agree = self.decide(labels, eight, low) & real;
             while agree != 0 {
@@ -231,84 +215,6 @@ fn compare(
     }
 }
 
-/// A label of a tile and a place in its block: `label · 16 + place`.
-#[derive(Clone, Copy)]
-struct Match(u32);
-
-impl Match {
-    /// The match of bit `bit` of word `word`.
-    fn new(word: usize, bit: u32) -> Self {
-        let bit = bit as usize;
-        let (label, place) = (word / 2 * WIDTH + bit % 8, word % 2 * 8 + bit / 8);
-        Self((label * 16 + place) as u32)
-    }
-
-    fn label(self) -> usize {
-        (self.0 / 16) as usize
-    }
-
-    fn place(self) -> usize {
-        (self.0 % 16) as usize
-    }
-}
-
-/// Comparisons of a tile, in which matches are few.
-///
-/// Most words are 0. Those that are not are listed as they come; then one match is taken from
-/// each, and again from the words that still have one.
-struct Sieve {
-    words: [u64; WORDS],
-    /// The numbers of the words that are not 0, and how many they are.
-    filled: [u16; WORDS],
-    len: usize,
-    matches: [Match; 2 * WORDS],
-}
-
-impl Sieve {
-    fn new() -> Self {
-        Self {
-            words: [0; WORDS],
-            filled: [0; WORDS],
-            len: 0,
-            matches: [Match(0); 2 * WORDS],
-        }
-    }
-
-    /// Puts in the comparisons of eight labels. A pair may be put once only, until drained.
-    #[inline(always)]
-    fn put(&mut self, pair: usize, words: [u64; 2]) {
-        self.words.as_chunks_mut().0[pair] = words;
-        for (word, number) in words.into_iter().zip(2 * pair..) {
-            // Written always, kept only if the word is not zero: cheaper than a branch.
-            self.filled[self.len] = number as u16;
-            self.len += usize::from(word != 0);
-        }
-    }
-
-    /// Calls `take` with all matches, hundreds at a time and in no order. The sieve is empty then.
-    #[inline(always)]
-    fn drain(&mut self, mut take: impl FnMut(&[Match])) {
-        let mut count = 0;
-        while self.len > 0 {
-            let mut left = 0;
-            for i in 0..self.len {
-                let number = self.filled[i];
-                let word = &mut self.words[usize::from(number)];
-                self.matches[count] = Match::new(usize::from(number), word.trailing_zeros());
-                count += 1;
-                *word &= word.wrapping_sub(1);
-                self.filled[left] = number;
-                left += usize::from(*word != 0);
-            }
-            self.len = left;
-            if count > WORDS || left == 0 {
-                take(&self.matches[..count]);
-                count = 0;
-            }
-        }
-    }
-}
-
 /// AES-128 with its keys expanded.
 #[derive(Clone, Copy, Debug)]
 struct Cipher {
@@ -335,20 +241,14 @@ impl Cipher {
             next_key::<27>(&mut key),
         ];
         let last = next_key::<54>(&mut key);
-        Self {
-            first,
-            middle,
-            last,
-        }
+        Self { first, middle, last }
     }
 
     /// All rounds but the last.
     #[inline]
     #[target_feature(enable = "aes,avx")]
     fn most_rounds(&self, labels: &[[u8; 16]; WIDTH]) -> [__m128i; WIDTH] {
-        let mut states = labels
-            .each_ref()
-            .map(|label| _mm_xor_si128(load(label), self.first));
+        let mut states = labels.each_ref().map(|label| _mm_xor_si128(load(label), self.first));
         for key in self.middle {
             states = states.map(|state| _mm_aesenc_si128(state, key));
         }

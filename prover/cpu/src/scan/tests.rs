@@ -29,10 +29,7 @@ fn check(groups: &[u8], threshold: Threshold, labels: &[u8]) {
             let mut scan = Scan::with_kernel(kernel, &keys, threshold, threads).unwrap();
             let found = scan.scan(FIRST, labels).unwrap();
             let size = labels.len();
-            assert!(
-                found == expected,
-                "{kernel}, {threads} threads, {size} bytes, {threshold:?}"
-            );
+            assert!(found == expected, "{kernel}, {threads} threads, {size} bytes, {threshold:?}");
         }
     }
 }
@@ -53,10 +50,7 @@ fn kernels_agree_with_the_definition() {
 
 #[test]
 fn any_number_of_groups_will_do() {
-    let threshold = Threshold {
-        top: 0,
-        low: LOW_MASK,
-    };
+    let threshold = Threshold { top: 0, low: LOW_MASK };
     let labels = random(1500);
     for groups in 0..20 {
         check(&(0..groups).collect::<Vec<_>>(), threshold, &labels);
@@ -65,15 +59,9 @@ fn any_number_of_groups_will_do() {
 
 #[test]
 fn any_length_will_do_and_trailing_bytes_are_ignored() {
-    let threshold = Threshold {
-        top: 8,
-        low: 1 << 55,
-    };
+    let threshold = Threshold { top: 8, low: 1 << 55 };
     let labels = random(2 * TILE as u128);
-    for length in (0..40)
-        .chain(TILE - 10..TILE + 10)
-        .chain(2 * TILE - 9..2 * TILE)
-    {
+    for length in (0..40).chain(TILE - 10..TILE + 10).chain(2 * TILE - 9..2 * TILE) {
         check(&[7], threshold, &labels[..16 * length]);
         check(&[7], threshold, &labels[..16 * length + length % 16]);
     }
@@ -97,18 +85,16 @@ fn hits_at_the_last_indices() {
         let mut scan = Scan::with_kernel(kernel, &keys, threshold, threads).unwrap();
         let hits = scan.scan(LabelIndex(u64::MAX - 9), &[0; 9 * 16]).unwrap();
         assert_eq!(hits.last().unwrap().index, LabelIndex(u64::MAX - 1));
-        let fault = scan
-            .scan(LabelIndex(u64::MAX - 9), &[0; 10 * 16])
-            .unwrap_err();
+        let fault = scan.scan(LabelIndex(u64::MAX - 9), &[0; 10 * 16]).unwrap_err();
         assert!(fault.to_string().contains("10 labels from"), "{fault}");
     }
 }
 
 #[test]
-fn best_kernel_first_and_the_plain_one_last() {
+fn the_fastest_kernel_is_chosen() {
     let kernels = scan_kernels();
     let threshold = Threshold { top: 0, low: 0 };
-    assert_eq!(kernels.last(), Some(&"portable"));
+    assert!(kernels.contains(&"portable"));
     let scan = Scan::new(Vec::new(), threshold, NonZeroUsize::MIN);
     assert_eq!(kernels.first(), Some(&scan.kernel()));
     assert!(Scan::with_kernel("abacus", &[], threshold, NonZeroUsize::MIN).is_none());
