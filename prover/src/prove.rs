@@ -312,7 +312,8 @@ impl Pass {
     }
 }
 
-/// Reads the data in order, from label `first` on, into whatever buffers come back, until it ends or nobody listens.
+/// Reads the data in order, from label `first` on, into whatever buffers come back, until it ends
+/// or nobody listens.
 fn read_ahead(
     directory: &DataDir,
     mut first: u64,
