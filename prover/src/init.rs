@@ -53,6 +53,8 @@ pub(crate) struct Init<'a> {
     pub(crate) stop: &'a (dyn Fn() -> bool + Sync),
     /// Draws below a bound: which labels are made again to check the fast kernel.
     pub(crate) draw: &'a mut dyn FnMut(u64) -> u64,
+    /// Whether progress is for scripts.
+    pub(crate) json: bool,
 }
 
 impl Init<'_> {
@@ -72,7 +74,7 @@ impl Init<'_> {
             self.directory.set_sidecar(Sidecar { scrypt_n: self.n })?;
         }
         let mut best = self.known_candidate();
-        let mut progress = Progress::new("initializing", "labels", found, total);
+        let mut progress = Progress::new("initializing", "labels", found, total, self.json);
         let mut done = found;
         for file in files {
             self.fill(file.absent(), &mut best, &mut |labels| {
@@ -301,7 +303,8 @@ mod tests {
             draws % bound
         };
         let n = ScryptN::new(N).unwrap();
-        Init { directory, n, labeler: &mut labeler, stop: &|| false, draw: &mut draw }.run()
+        Init { directory, n, labeler: &mut labeler, stop: &|| false, draw: &mut draw, json: false }
+            .run()
     }
 
     fn contents(directory: &DataDir) -> Vec<Vec<u8>> {

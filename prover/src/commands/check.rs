@@ -61,7 +61,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result {
     let runs = runs(&files, args.fraction, &mut draw_below);
     let total = runs.iter().map(|run| run.end - run.start).sum();
     let mut bad: Vec<BadRange> = files.iter().flat_map(absent).collect();
-    let mut progress = Progress::new("checking", "labels", 0, total);
+    let mut progress = Progress::new("checking", "labels", 0, total, args.json);
     let mut reader = directory.reader();
     let mut checked = 0;
     for run in runs {

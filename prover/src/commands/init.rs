@@ -38,10 +38,15 @@ pub(crate) fn init(args: &InitArgs) -> Result {
     let mut labels = Labels::new(commitment, n, settings::threads(&args.work));
     let kernel = labels.kernel();
     let (mut draw, stop) = (draw_below, || stop.is_set());
-    let init =
-        Init { directory: &mut directory, n, labeler: &mut labels, stop: &stop, draw: &mut draw }
-            .run();
-    let summary = match init {
+    let mut init = Init {
+        directory: &mut directory,
+        n,
+        labeler: &mut labels,
+        stop: &stop,
+        draw: &mut draw,
+        json: args.json,
+    };
+    let summary = match init.run() {
         Err(InitError::Label(LabelFault::Stopped)) => {
             eprintln!("stopped; what was made is on disk: run the same command again to go on");
             return Ok(ExitCode::CouldNot);

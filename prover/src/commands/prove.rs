@@ -42,7 +42,7 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
     let job = Job { statement, params, nonces, threads };
     let pows = Pows::new(args.randomx, threads.get());
     let line = Mutex::new(None);
-    let progress = |stage, done, total| show(&line, stage, done, total);
+    let progress = |stage, done, total| show(&line, args.json, stage, done, total);
     let stop = || stop.is_set();
     let around = Surroundings { pows: &pows, stop: &stop, progress: &progress };
     let proof = crate::prove::prove(&job, &directory, &around);
@@ -65,7 +65,7 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
 }
 
 /// One progress line for each stage.
-fn show(line: &Mutex<Option<(Stage, Progress)>>, stage: Stage, done: u64, total: u64) {
+fn show(line: &Mutex<Option<(Stage, Progress)>>, json: bool, stage: Stage, done: u64, total: u64) {
     let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
     let unit = match stage {
         Stage::Pow => "groups",
@@ -73,7 +73,7 @@ fn show(line: &Mutex<Option<(Stage, Progress)>>, stage: Stage, done: u64, total:
     };
     let (_, progress) = match line.take() {
         Some(shown) if shown.0 == stage => line.insert(shown),
-        _ => line.insert((stage, Progress::new(stage.to_string(), unit, 0, total))),
+        _ => line.insert((stage, Progress::new(stage.to_string(), unit, done, total, json))),
     };
     progress.at(done);
 }
