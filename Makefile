@@ -7,7 +7,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := build
-.PHONY: help setup rocksdb build run clean-run test lint deny fmt env
+.PHONY: help setup rocksdb build run clean-run test fuzz bench lint deny fmt env
 
 # Where the builds go, and where `make run` keeps its data.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/postmesh
@@ -128,6 +128,35 @@ test: setup rocksdb ## Run every test, doc tests too; ends with a line of counts
 		| tee -a "$$log" || status=1; \
 	awk -v status="$$status" '$(COUNT_TESTS)' "$$log"; \
 	exit "$$status"
+
+# Seconds of search for each fuzz target.
+SECONDS ?= 30
+
+# A nightly toolchain is used where it is installed; none is downloaded for this.
+fuzz: setup ## Search for inputs that break a decoder, SECONDS=30 for each target
+	@set -uo pipefail; status=0; export RUSTUP_AUTO_INSTALL=0; \
+	export CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)/fuzz'; \
+	if ! cargo fuzz --version >/dev/null 2>&1; then \
+		echo "fuzz: cargo-fuzz is missing (cargo install --locked cargo-fuzz)" >&2; status=1; \
+	fi; \
+	if ! cargo +nightly --version >/dev/null 2>&1; then \
+		echo "fuzz: a nightly toolchain is missing (rustup toolchain install nightly)" >&2; status=1; \
+	fi; \
+	[ "$$status" = 0 ] || exit 1; \
+	cd tests/fuzz; cargo +nightly fuzz build || exit 1; \
+	log="$$(mktemp)"; trap 'rm -f "$$log"' EXIT; \
+	for target in $$(cargo fuzz list); do \
+		mkdir -p "corpus/$$target"; \
+		if cargo +nightly fuzz run "$$target" "corpus/$$target" "seeds/$$target" -- \
+			-max_total_time=$(SECONDS) >"$$log" 2>&1; \
+		then echo "fuzz: $$target holds: $$(grep -a '^Done' "$$log")"; \
+		else tail -n 40 "$$log"; echo "fuzz: $$target is broken, see above"; status=1; \
+		fi; \
+	done; \
+	exit "$$status"
+
+bench: setup ## Run the criterion benchmarks (postmesh-bench --help has the others)
+	cargo bench -p bench --profile release --locked
 
 lint: setup rocksdb ## Check format, lints, licences and sources
 	cargo fmt --all --check

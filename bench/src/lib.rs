@@ -1,0 +1,48 @@
+//! Benchmarks: what this machine does, and how far that is from what it could do.
+//!
+//! `main.rs` is a single call of [`run`]. Each subcommand measures one kind of work and, in turns
+//! with it, the limit that this machine sets to it (`turns`), so that a noisy neighbour slows
+//! both. What the numbers stand for is told in `bench/README.md`; what a label or a proof is, the
+//! crates know that are measured. Nothing is ever written to a file that this process did not
+//! make, and its own files have no name and are gone when it ends, however it ends.
+
+mod args;
+mod buffer;
+mod compare;
+mod disk;
+mod extract;
+mod init;
+mod limits;
+mod machine;
+pub mod noise;
+mod outcome;
+mod positioned;
+mod pow;
+mod progress;
+mod prove;
+mod report;
+mod stats;
+mod turns;
+
+pub use outcome::ExitCode;
+
+use args::{Args, Command};
+use clap::Parser;
+use std::ffi::OsString;
+
+/// Runs the benchmarks as a process would, with the program's name as the first argument, and
+/// returns the exit code. Results go to stdout, everything else to stderr.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(error) => return outcome::of_clap(&error),
+    };
+    let result = match &args.command {
+        Command::Init(args) => init::run(args).and_then(|result| result.print(args.common.json)),
+        Command::Prove(args) => prove::run(args).and_then(|result| result.print(args.common.json)),
+        Command::Pow(args) => pow::run(args).and_then(|result| result.print(args.common.json)),
+        Command::Disk(args) => disk::run(args).and_then(|result| result.print(args.json)),
+        Command::Compare(args) => compare::run(args).and_then(|result| result.print(args.json)),
+    };
+    outcome::report(result)
+}
