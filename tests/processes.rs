@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_proof_is_asked_for_judged_and_remembered_over_restarts() {
@@ -211,7 +211,7 @@ fn wrong_labels_are_all_listed_and_never_proven_to_the_node() {
     assert!(said.contains("run `check`"), "{said}");
     fs::remove_file(world.path("data/postdata_2.bin")).unwrap();
     let (code, _, said) = run(world.init(&node_id));
-    assert_eq!(code, Some(3));
+    assert_eq!(code, Some(2));
     assert!(said.contains("nothing was written"), "{said}");
     fs::write(world.path("data/postdata_2.bin"), &before["postdata_2.bin"]).unwrap();
     assert_eq!(world.data(), before);
@@ -312,6 +312,28 @@ fn wrong_usage_is_told_from_what_could_not_be() {
     codes(world.node(&["identity", "create"]), 2, "never overwritten");
     codes(world.node(&["identity", "import", &none]), 3, "cannot read the key");
     assert!(!Path::new(&none).exists());
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error_and_one_that_nobody_reads_is_none() {
+    let world = World::new();
+    let commands = || {
+        let mut network = world.node(&["network", "show", "devnet"]);
+        network.stderr(Stdio::null());
+        let mut completions = world.prover(&["completions", "bash"]);
+        completions.stderr(Stdio::null());
+        [network, completions]
+    };
+    for mut command in commands() {
+        command.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        assert_eq!(command.status().unwrap().code(), Some(3), "{command:?}");
+    }
+    for mut command in commands() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        command.stdout(writer);
+        assert_eq!(command.status().unwrap().code(), Some(0), "{command:?}");
+    }
 }
 
 #[test]

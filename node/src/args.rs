@@ -1,6 +1,6 @@
 //! What was typed.
 
-use crate::outcome::ExitCode;
+use crate::outcome::{ExitCode, Result, answer};
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -134,10 +134,11 @@ pub(crate) struct HistoryArgs {
 }
 
 /// Prints a completion script.
-pub(crate) fn completions(shell: Shell) -> ExitCode {
-    let mut command = Args::command();
-    clap_complete::generate(shell, &mut command, "postmesh-node", &mut std::io::stdout());
-    ExitCode::Done
+pub(crate) fn completions(shell: Shell) -> Result {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "postmesh-node", &mut script);
+    answer!("{}", String::from_utf8_lossy(&script).trim_end())?;
+    Ok(ExitCode::Done)
 }
 
 #[cfg(test)]

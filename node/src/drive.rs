@@ -5,7 +5,7 @@ use crate::args::RunArgs;
 use crate::history;
 use crate::home;
 use crate::judge::Judge;
-use crate::outcome::{ExitCode, Result};
+use crate::outcome::{ExitCode, Result, answer};
 use crate::provers::{Action, ConnectionId, Event, Notice, Provers, Terms};
 use crate::settings;
 use chain::{ProofRecord, Verdict};
@@ -23,6 +23,8 @@ use wire::{Stage, ToNode, ToProver};
 const EVENTS: usize = 256;
 /// Messages on their way to one prover: one that does not listen for so long is left.
 const MESSAGES: usize = 64;
+/// How long a prover may take to read a message.
+const SEND_WITHIN: Duration = Duration::from_secs(10);
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// How long an accept that failed (descriptors, say) is waited out.
@@ -203,8 +205,9 @@ impl Node {
         });
         tokio::spawn(async move {
             while let Some(message) = to_say.recv().await {
-                // That it is gone is the reader's to tell.
-                if outgoing.send(&message).await.is_err() {
+                // That it is gone is the reader's to tell; one that does not read is left.
+                let sent = tokio::time::timeout(SEND_WITHIN, outgoing.send(&message)).await;
+                if !matches!(sent, Ok(Ok(()))) {
                     break;
                 }
             }
@@ -246,9 +249,9 @@ impl Node {
     fn record(&self, record: &ProofRecord) -> Result<ExitCode> {
         let number = self.store.add_proof(record)?;
         if self.json {
-            println!("{}", history::as_json(number, record));
+            answer!("{}", history::as_json(number, record))?;
         } else {
-            println!("{}", history::sentence(number, record));
+            answer!("{}", history::sentence(number, record))?;
         }
         Ok(if record.verdict == Verdict::Valid { ExitCode::Done } else { ExitCode::No })
     }

@@ -2,7 +2,7 @@
 
 use crate::args::HistoryArgs;
 use crate::home;
-use crate::outcome::{ExitCode, Result};
+use crate::outcome::{ExitCode, Result, answer};
 use chain::{ProofRecord, Verdict};
 use serde_json::{Value, json};
 use store::Store;
@@ -12,13 +12,13 @@ pub(crate) fn print(args: &HistoryArgs) -> Result {
     let path = home::database(&home::home(&args.home)?);
     let records = Store::open_to_read(&path)?.latest_proofs(args.count)?;
     if records.is_empty() && !args.json {
-        println!("no proof was judged yet");
+        answer!("no proof was judged yet")?;
     }
     for (number, record) in &records {
         if args.json {
-            println!("{}", as_json(*number, record));
+            answer!("{}", as_json(*number, record))?;
         } else {
-            println!("{}", sentence(*number, record));
+            answer!("{}", sentence(*number, record))?;
         }
     }
     Ok(ExitCode::Done)

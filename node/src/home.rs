@@ -4,7 +4,7 @@
 //! is there.
 
 use crate::args::{HomeArgs, KeyFileArgs};
-use crate::outcome::{ExitCode, Result, WrongUsage};
+use crate::outcome::{ExitCode, Result, WrongUsage, answer};
 use anyhow::{Context, anyhow};
 use chain::Identity;
 use std::fs::{self, File, OpenOptions};
@@ -64,7 +64,7 @@ pub(crate) fn create(args: &HomeArgs) -> Result {
 
 /// `identity show`
 pub(crate) fn show(args: &HomeArgs) -> Result {
-    println!("{}", identity(&home(args)?)?.node_id());
+    answer!("{}", identity(&home(args)?)?.node_id())?;
     Ok(ExitCode::Done)
 }
 
@@ -91,7 +91,7 @@ fn add(home: &Path, identity: &Identity) -> Result {
     fs::create_dir_all(home).with_context(|| format!("cannot create {}", home.display()))?;
     let path = home.join(KEY_FILE);
     write_key(&path, identity)?;
-    println!("{}", identity.node_id());
+    answer!("{}", identity.node_id())?;
     eprintln!("The key of this identity is in {}. {BACK_UP}", path.display());
     Ok(ExitCode::Done)
 }

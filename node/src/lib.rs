@@ -37,7 +37,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             IdentityCommand::Import(args) => home::import(&args),
         },
         Command::Network { command: NetworkCommand::Show { network } } => settings::show(&network),
-        Command::Completions { shell } => Ok(args::completions(shell)),
+        Command::Completions { shell } => args::completions(shell),
     };
     outcome::report(result)
 }

@@ -11,6 +11,8 @@ use wire::{JobId, PlotInfo, ProveFailure, Refusal, SpokenVersions, Stage, ToNode
 
 /// Most provers at a time.
 const PROVERS_MAX: usize = 64;
+/// Most connections besides, of those who have not said hello yet. One more is closed unheard.
+const STRANGERS_MAX: usize = 16;
 /// How long a connection may take to say hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// How long a prover that failed is left alone.
@@ -109,6 +111,8 @@ pub(crate) struct Terms {
 #[derive(Debug)]
 pub(crate) struct Provers {
     terms: Terms,
+    /// The time of the last event.
+    now: Time,
     peers: BTreeMap<ConnectionId, Peer>,
     wanted: Option<Challenge>,
     job: Option<Job>,
@@ -119,11 +123,12 @@ pub(crate) struct Provers {
 impl Provers {
     pub(crate) fn new(terms: Terms) -> Self {
         let (peers, actions) = (BTreeMap::new(), VecDeque::new());
-        Self { terms, peers, wanted: None, job: None, jobs: 0, actions }
+        Self { terms, now: Time::ZERO, peers, wanted: None, job: None, jobs: 0, actions }
     }
 
     /// Takes in what happened.
     pub(crate) fn handle(&mut self, now: Time, event: Event) {
+        self.now = now;
         match event {
             Event::Connected(id) => self.connected(now, id),
             Event::Said(id, message) => self.said(now, id, message),
@@ -141,16 +146,14 @@ impl Provers {
         self.actions.pop_front()
     }
 
-    /// When a [`Event::Tick`] is due at the latest.
+    /// When a [`Event::Tick`] is due at the latest: a time after the last event.
     pub(crate) fn deadline(&self) -> Option<Time> {
         let idle = self.wanted.is_some() && self.job.is_none();
         let deadlines = self.peers.values().filter_map(|peer| match peer {
             Peer::Stranger(since) => Some(*since + HELLO_WITHIN),
-            Peer::Prover(prover) => {
-                (idle && !prover.plots.is_empty() && prover.rests_until > Time::ZERO)
-                    .then_some(prover.rests_until)
-            }
+            Peer::Prover(prover) => idle.then_some(prover.rests_until),
         });
+        let deadlines = deadlines.filter(|deadline| *deadline > self.now);
         deadlines.min()
     }
 
@@ -163,10 +166,10 @@ impl Provers {
     }
 
     fn connected(&mut self, now: Time, id: ConnectionId) {
-        if self.peers.len() < PROVERS_MAX {
+        if self.peers.len() < PROVERS_MAX + STRANGERS_MAX {
             self.peers.insert(id, Peer::Stranger(now));
         } else {
-            self.refuse(id, "a prover".to_owned(), Refusal::Full);
+            self.act(Action::Close(id));
         }
     }
 
@@ -217,6 +220,7 @@ impl Provers {
         match SpokenVersions::OURS.common(versions) {
             None => self.refuse(id, software, Refusal::Version(SpokenVersions::OURS)),
             Some(_) if network != ours => self.refuse(id, software, Refusal::Network(ours)),
+            Some(_) if self.is_full() => self.refuse(id, software, Refusal::Full),
             Some(version) => {
                 self.act(Action::Say(id, ToProver::Welcome(version)));
                 self.tell(Notice::Joined { software: software.clone() });
@@ -224,6 +228,11 @@ impl Provers {
                 self.peers.insert(id, Peer::Prover(prover));
             }
         }
+    }
+
+    fn is_full(&self) -> bool {
+        let provers = self.peers.values().filter(|peer| matches!(peer, Peer::Prover(_)));
+        provers.count() >= PROVERS_MAX
     }
 
     /// Whether we may ask for a proof of this data.

@@ -1,6 +1,6 @@
 //! What the arguments mean: the network, and how it differs from mainnet.
 
-use crate::outcome::{ExitCode, Result, WrongUsage};
+use crate::outcome::{ExitCode, Result, WrongUsage, answer};
 use anyhow::Context;
 use chain::Network;
 use post::presets;
@@ -22,7 +22,7 @@ pub(crate) fn network(name: &str) -> Result<Network> {
 /// Prints a network file.
 pub(crate) fn show(name: &str) -> Result {
     let text = toml::to_string(&network(name)?).context("the network has no file form")?;
-    print!("{text}");
+    answer!("{}", text.trim_end())?;
     Ok(ExitCode::Done)
 }
 

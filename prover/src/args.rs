@@ -1,6 +1,6 @@
 //! What was typed.
 
-use crate::outcome::ExitCode;
+use crate::outcome::{ExitCode, Result, answer};
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use post::k2pow::Difficulty;
@@ -263,10 +263,11 @@ pub(crate) struct ServeArgs {
 }
 
 /// Prints a completion script.
-pub(crate) fn completions(shell: Shell) -> ExitCode {
-    let mut command = Args::command();
-    clap_complete::generate(shell, &mut command, "postmesh-prover", &mut std::io::stdout());
-    ExitCode::Done
+pub(crate) fn completions(shell: Shell) -> Result {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "postmesh-prover", &mut script);
+    answer!("{}", String::from_utf8_lossy(&script).trim_end())?;
+    Ok(ExitCode::Done)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ pub(crate) use prove::{prove, verify};
 
 use crate::Failure;
 use crate::args::InfoArgs;
-use crate::outcome::{ExitCode, Result};
+use crate::outcome::{ExitCode, Result, answer};
 use crate::settings::Network;
 use plot::DataDir;
 use post::{ScryptN, vrf};
@@ -63,24 +63,25 @@ pub(crate) fn info(args: &InfoArgs) -> Result {
             "label_kernels": kernels.0,
             "scan_kernels": kernels.1,
         });
-        println!("{answer}");
+        answer!("{answer}")?;
         return Ok(ExitCode::Done);
     }
-    println!("data directory   {}", directory.path().display());
-    println!("identity         {}", metadata.node_id);
-    println!("commitment ATX   {}", metadata.commitment_atx_id);
-    println!(
+    answer!("data directory   {}", directory.path().display())?;
+    answer!("identity         {}", metadata.node_id)?;
+    answer!("commitment ATX   {}", metadata.commitment_atx_id)?;
+    answer!(
         "size             {} units of {} labels",
-        metadata.num_units, metadata.labels_per_unit
-    );
-    println!("labels           {present} of {num_labels} present, in {} files", files.len());
+        metadata.num_units,
+        metadata.labels_per_unit
+    )?;
+    answer!("labels           {present} of {num_labels} present, in {} files", files.len())?;
     let n = n.map_or("not recorded (data of the reference)".to_owned(), |n| n.to_string());
-    println!("scrypt N         {n}");
+    answer!("scrypt N         {n}")?;
     let nonce = metadata.nonce.map_or("not known".to_owned(), |index| index.to_string());
-    println!("VRF nonce        {nonce}");
-    println!("kernels here     labels: {}; scan: {}", kernels.0.join(", "), kernels.1.join(", "));
+    answer!("VRF nonce        {nonce}")?;
+    answer!("kernels here     labels: {}; scan: {}", kernels.0.join(", "), kernels.1.join(", "))?;
     for fault in &faults {
-        println!("fault            {fault}");
+        answer!("fault            {fault}")?;
     }
     Ok(ExitCode::Done)
 }

@@ -41,7 +41,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => commands::check(&args),
         Command::Info(args) => commands::info(&args),
         Command::Serve(args) => serve::serve(&args),
-        Command::Completions { shell } => Ok(args::completions(shell)),
+        Command::Completions { shell } => args::completions(shell),
     };
     outcome::report(result)
 }

@@ -1,7 +1,8 @@
 //! How the process ends: exit codes, and errors in words that help.
 
 use std::error::Error;
-use std::io::IsTerminal;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
 use tracing_subscriber::EnvFilter;
 
 /// The documented exit codes.
@@ -59,6 +60,25 @@ pub(crate) fn report(result: Result) -> ExitCode {
             eprintln!("error: {}", causes.join(": "));
             ExitCode::CouldNot
         }
+    }
+}
+
+/// Prints an answer, a line of stdout.
+///
+/// That nobody reads it (any more) is no fault; that it cannot be written is.
+macro_rules! answer {
+    ($($part:tt)*) => {
+        $crate::outcome::print_line(format_args!($($part)*))
+    };
+}
+pub(crate) use answer;
+
+/// See [`answer`].
+pub(crate) fn print_line(line: fmt::Arguments<'_>) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
     }
 }
 

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use wire::{JobId, PlotInfo, ProveFailure, Refusal, Stage, TEXT_BYTES_MAX};
+use wire::{JobId, PLOTS_MAX, PlotInfo, ProveFailure, Refusal, Stage, TEXT_BYTES_MAX};
 
 /// The first wait for a node that is not there; each further one is twice as long, up to the last.
 const REDIAL_FIRST: Duration = Duration::from_millis(200);
@@ -38,6 +38,10 @@ struct Prover {
 
 /// Serves a node.
 pub(crate) fn serve(args: &ServeArgs) -> Result {
+    if args.data_dir.len() > PLOTS_MAX {
+        let found = args.data_dir.len();
+        return Err(Failure::usage(format!("{found} times --data-dir: {PLOTS_MAX} is the limit")));
+    }
     let threads = settings::threads(&args.work);
     let prover = Arc::new(Prover {
         network: settings::network(&args.network, &ProofArgs::default())?,
@@ -73,10 +77,18 @@ async fn redial(prover: Arc<Prover>) -> Result {
     loop {
         match dial(&prover.socket).await {
             Ok(connection) => {
-                wait = REDIAL_FIRST;
-                match converse(&prover, connection).await {
+                let (welcomed, ended) = converse(&prover, connection).await;
+                if welcomed {
+                    wait = REDIAL_FIRST;
+                }
+                match ended {
                     Ok(()) => tracing::info!("the node is gone; waiting for it"),
                     Err(Parting::Link(error)) => tracing::warn!("lost the node: {error}"),
+                    Err(Parting::Breach(what)) => {
+                        tracing::warn!(
+                            "left the node, which does not keep to the protocol: {what}"
+                        );
+                    }
                     Err(Parting::Refused(Refusal::Full)) => tracing::warn!("{}", Refusal::Full),
                     Err(Parting::Refused(refusal)) => {
                         return Err(refused(refusal, prover.network.id));
@@ -89,6 +101,7 @@ async fn redial(prover: Arc<Prover>) -> Result {
                     tracing::info!("waiting for a node on {}", path.display());
                 }
             }
+            Err(error) if error.is_passing() => tracing::warn!("{error}"),
             Err(error) => return Err(error.into()),
         }
         tokio::time::sleep(wait).await;
@@ -109,33 +122,41 @@ fn refused(refusal: Refusal, ours: NetworkId) -> Failure {
 /// Why a conversation ended.
 enum Parting {
     Link(LinkError),
+    Breach(&'static str),
     Refused(Refusal),
     Failed(Failure),
 }
 
-/// One conversation, until the node closes it.
+/// One conversation, until the node closes it: whether we were welcome, and why it ended.
 async fn converse(
     prover: &Arc<Prover>,
     connection: Connection,
-) -> std::result::Result<(), Parting> {
+) -> (bool, std::result::Result<(), Parting>) {
     let (mut incoming, mut outgoing) = connection.split();
-    let plots = prover.plots().map_err(Parting::Failed)?;
+    let plots = match prover.plots() {
+        Ok(plots) => plots,
+        Err(failure) => return (false, Err(Parting::Failed(failure))),
+    };
     let mut session = Session::new(prover.network.id, plots);
     let (events, mut from_work) = unbounded_channel();
     let mut work = Work { prover, events, stop: Stop::default() };
+    let mut welcomed = false;
     let result = loop {
         match act(&mut session, &mut work, &mut outgoing).await {
             Ok(()) => {}
             Err(parting) => break Err(parting),
         }
         match next(&mut incoming, &mut from_work).await {
-            Ok(Some(event)) => session.handle(event),
+            Ok(Some(event)) => {
+                session.handle(event);
+                welcomed |= session.is_open();
+            }
             Ok(None) => break Ok(()),
             Err(error) => break Err(Parting::Link(error)),
         }
     };
     work.stop.set();
-    result
+    (welcomed, result)
 }
 
 /// Whatever comes first: from the node, or from the work.
@@ -161,10 +182,7 @@ async fn act(
             Action::Start { job, plot, statement } => work.start(job, plot, statement),
             Action::Stop(_) => work.stop.set(),
             Action::Leave(refusal) => return Err(Parting::Refused(refusal)),
-            Action::Breach(what) => {
-                tracing::warn!("the node does not keep to the protocol: {what}");
-                return Err(Parting::Link(LinkError::CutOff));
-            }
+            Action::Breach(what) => return Err(Parting::Breach(what)),
         }
     }
     Ok(())

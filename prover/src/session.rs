@@ -5,9 +5,7 @@
 
 use post::{NetworkId, Proof, Statement};
 use std::collections::VecDeque;
-use wire::{
-    JobId, PlotInfo, ProveFailure, Refusal, SpokenVersions, Stage, ToNode, ToProver, Version,
-};
+use wire::{JobId, PlotInfo, ProveFailure, Refusal, SpokenVersions, Stage, ToNode, ToProver};
 
 /// What happened.
 #[derive(Debug)]
@@ -83,6 +81,11 @@ impl Session {
         }
     }
 
+    /// Whether the node has welcomed us.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
     /// What is to be done next, in order.
     pub(crate) fn poll(&mut self) -> Option<Action> {
         self.actions.pop_front()
@@ -94,7 +97,12 @@ impl Session {
 
     fn said(&mut self, message: ToProver) {
         match (self.state, message) {
-            (State::Greeting, ToProver::Welcome(version)) if version <= Version::LATEST => {
+            (State::Greeting, ToProver::Welcome(version))
+                if !SpokenVersions::OURS.include(version) =>
+            {
+                self.breach("it welcomed us to a version that we do not speak");
+            }
+            (State::Greeting, ToProver::Welcome(_)) => {
                 self.state = State::Open;
                 self.act(Action::Say(ToNode::Info(self.plots.clone())));
             }
@@ -149,6 +157,7 @@ fn matches(plot: &PlotInfo, statement: &Statement) -> bool {
 mod tests {
     use super::*;
     use post::{AtxId, Challenge, NodeId, Nonce};
+    use wire::Version;
 
     fn plot() -> PlotInfo {
         PlotInfo {
@@ -247,6 +256,12 @@ mod tests {
         let left = after(&mut session, Event::Said(ToProver::Info));
         assert!(matches!(left[..], [Action::Breach(_)]));
         assert_eq!(after(&mut session, Event::Said(ToProver::Welcome(Version::V1))), []);
+        for version in [0, 2] {
+            let mut session = Session::new(NetworkId([9; 32]), vec![]);
+            session.poll();
+            let left = after(&mut session, Event::Said(ToProver::Welcome(Version(version))));
+            assert!(matches!(left[..], [Action::Breach(_)]));
+        }
         let mut session = open(vec![]);
         let left = after(&mut session, Event::Said(ToProver::Welcome(Version::V1)));
         assert!(matches!(left[..], [Action::Breach(_)]));

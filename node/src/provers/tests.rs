@@ -192,10 +192,33 @@ fn who_says_nothing_is_left_after_a_while() {
 #[test]
 fn there_is_room_for_so_many_and_no_more() {
     let mut provers = provers();
+    let network = provers.terms.network;
     for id in 0..PROVERS_MAX as u64 {
+        join(&mut provers, ConnectionId(id), PlotInfo { complete: false, ..plot() });
+    }
+    // One more is told so when it has said hello, and as many may wait for that.
+    let more = PROVERS_MAX as u64..(PROVERS_MAX + STRANGERS_MAX) as u64;
+    for id in more.clone() {
         assert_eq!(after(&mut provers, Event::Connected(ConnectionId(id))), []);
     }
-    let last = ConnectionId(PROVERS_MAX as u64);
-    let refused = after(&mut provers, Event::Connected(last));
-    assert_eq!(refused[0], Action::Say(last, ToProver::Refused(Refusal::Full)));
+    let last = ConnectionId(more.end);
+    assert_eq!(after(&mut provers, Event::Connected(last)), [Action::Close(last)]);
+    let first = ConnectionId(more.start);
+    let refused = after(&mut provers, Event::Said(first, hello(network)));
+    assert_eq!(refused[0], Action::Say(first, ToProver::Refused(Refusal::Full)));
+}
+
+#[test]
+fn a_rest_that_is_over_is_no_deadline() {
+    let mut provers = provers();
+    join(&mut provers, A, plot());
+    after(&mut provers, Event::Wanted(CHALLENGE));
+    let failed = ToNode::Failed { job: JobId(0), why: ProveFailure::Busy };
+    after(&mut provers, Event::Said(A, failed));
+    // Meanwhile its data has become unsuitable: there is nobody to ask, and nothing to wait for.
+    let unsuitable = PlotInfo { complete: false, ..plot() };
+    after(&mut provers, Event::Said(A, ToNode::Info(vec![unsuitable])));
+    assert_eq!(provers.deadline(), Some(REST));
+    assert_eq!(at(&mut provers, 5, Event::Tick), []);
+    assert_eq!(provers.deadline(), None);
 }

@@ -47,7 +47,7 @@ pub enum LinkError {
         path: PathBuf,
     },
     /// The peer runs as another user.
-    #[error("a process of another user (uid {uid}) tried to connect")]
+    #[error("the other side runs as another user (uid {uid}), and is not talked to")]
     Stranger {
         /// Whose process.
         uid: u32,
@@ -67,6 +67,19 @@ pub enum LinkError {
 }
 
 impl LinkError {
+    /// Whether it may be better in a moment: the other side went away, or is overrun.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        let passing = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionReset)
+        };
+        match self {
+            Self::Io { why, .. } => passing(why),
+            Self::NoCredentials(_) | Self::NoNode { .. } | Self::CutOff | Self::Broken(_) => true,
+            _ => false,
+        }
+    }
+
     /// For `map_err`: the action and path around a system error.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();

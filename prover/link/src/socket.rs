@@ -97,8 +97,10 @@ async fn clear_stale(path: &Path) -> Result<(), LinkError> {
         return Err(LinkError::NotASocket { path: path.to_path_buf() });
     }
     match Stream::connect(name(path)?).await {
-        Ok(_) => Err(LinkError::Taken { path: path.to_path_buf() }),
-        Err(_) => fs::remove_file(path).map_err(LinkError::io("remove stale", path)),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(LinkError::io("remove stale", path))
+        }
+        _ => Err(LinkError::Taken { path: path.to_path_buf() }),
     }
 }
 

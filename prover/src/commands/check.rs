@@ -2,7 +2,7 @@
 
 use super::init::draw_below;
 use crate::args::{CheckArgs, ProofArgs};
-use crate::outcome::{ExitCode, Failure, Result};
+use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::progress::Progress;
 use crate::settings;
 use crate::stop::Stop;
@@ -80,7 +80,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result {
     }
     drop(progress);
     let bad = merged(bad);
-    print(args, checked, &bad, n.get());
+    print(args, checked, &bad, n.get())?;
     Ok(if bad.is_empty() { ExitCode::Done } else { ExitCode::No })
 }
 
@@ -173,23 +173,24 @@ fn merged(mut bad: Vec<BadRange>) -> Vec<BadRange> {
     merged
 }
 
-fn print(args: &CheckArgs, checked: u64, bad: &[BadRange], n: u32) {
+fn print(args: &CheckArgs, checked: u64, bad: &[BadRange], n: u32) -> Result<()> {
     if args.json {
-        println!("{}", json!({ "labels_checked": checked, "scrypt_n": n, "bad": bad }));
-        return;
+        answer!("{}", json!({ "labels_checked": checked, "scrypt_n": n, "bad": bad }))?;
+        return Ok(());
     }
     for BadRange { first, last, file, why } in bad {
-        println!("labels {first} to {last} in {file}: {why:?}");
+        answer!("labels {first} to {last} in {file}: {why:?}")?;
     }
     let wrong: u64 =
         bad.iter().filter(|range| range.why == Why::Differs).map(|r| r.last - r.first + 1).sum();
     match bad.len() {
-        0 => println!("{checked} labels made again with N = {n}: all are right"),
-        ranges => println!("{checked} labels made again with N = {n}: {ranges} bad ranges"),
+        0 => answer!("{checked} labels made again with N = {n}: all are right")?,
+        ranges => answer!("{checked} labels made again with N = {n}: {ranges} bad ranges")?,
     }
     if wrong > 0 && wrong == checked {
-        println!("Every label differs: was the data made with another N, or by another identity?");
+        answer!("Every label differs: was the data made with another N, or by another identity?")?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

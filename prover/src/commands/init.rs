@@ -2,7 +2,7 @@
 
 use crate::args::{InitArgs, ProofArgs};
 use crate::init::{Init, InitError};
-use crate::outcome::{ExitCode, Failure, Result};
+use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::settings::{self, Network};
 use crate::stop::Stop;
 use cpu::Labels;
@@ -51,6 +51,9 @@ pub(crate) fn init(args: &InitArgs) -> Result {
             eprintln!("stopped; what was made is on disk: run the same command again to go on");
             return Ok(ExitCode::CouldNot);
         }
+        Err(foreign @ InitError::Foreign { .. }) => {
+            return Err(Failure::usage(foreign.to_string()));
+        }
         Err(error @ (InitError::Plot(_) | InitError::Label(_))) => {
             eprintln!(
                 "what was made so far is on disk; once this is mended, run it again to go on:"
@@ -66,12 +69,14 @@ pub(crate) fn init(args: &InitArgs) -> Result {
             "labels_per_second": summary.made as f64 / seconds, "kernel": kernel,
             "vrf_nonce": summary.vrf_nonce.0, "scrypt_n": n.get(),
         });
-        println!("{answer}");
+        answer!("{answer}")?;
     } else {
-        println!(
+        answer!(
             "{} labels made in {seconds:.1} s ({kernel} kernel), {} were there; VRF nonce {}",
-            summary.made, summary.found, summary.vrf_nonce
-        );
+            summary.made,
+            summary.found,
+            summary.vrf_nonce
+        )?;
     }
     Ok(ExitCode::Done)
 }

@@ -1,7 +1,7 @@
 //! `prove` and `verify`: a proof as one JSON object, out and in.
 
 use crate::args::{ProveArgs, RandomXArg, VerifyArgs};
-use crate::outcome::{ExitCode, Failure, Result};
+use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::progress::Progress;
 use crate::proof_file::ProofFile;
 use crate::prove::{Job, ProveError, Surroundings};
@@ -60,7 +60,7 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
     } else {
         serde_json::to_string_pretty(&file)?
     };
-    println!("{text}");
+    answer!("{text}")?;
     Ok(ExitCode::Done)
 }
 
@@ -87,13 +87,13 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result {
     let text = read(&args.proof)?;
     let (proof, statement) = match ProofFile::decode(&text) {
         Ok(decoded) => decoded,
-        Err(bad) => return Ok(verdict(args.json, Some(bad.to_string()))),
+        Err(bad) => return verdict(args.json, Some(bad.to_string())),
     };
     let pows = Pows::new(RandomXArg::Light, 1);
     let randomx = pows.to_verify()?;
     match post::verify::verify(&proof, &statement, &network.params, which, &*randomx) {
-        Ok(()) => Ok(verdict(args.json, None)),
-        Err(Verdict::Invalid(invalid)) => Ok(verdict(args.json, Some(invalid.to_string()))),
+        Ok(()) => verdict(args.json, None),
+        Err(Verdict::Invalid(invalid)) => verdict(args.json, Some(invalid.to_string())),
         Err(Verdict::Unable(fault)) => Err(fault.into()),
     }
 }
@@ -111,12 +111,12 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-fn verdict(as_json: bool, fault: Option<String>) -> ExitCode {
+fn verdict(as_json: bool, fault: Option<String>) -> Result {
     let valid = fault.is_none();
     match (as_json, fault) {
-        (true, fault) => println!("{}", json!({ "valid": valid, "reason": fault })),
-        (false, None) => println!("the proof is valid"),
-        (false, Some(fault)) => println!("the proof is not valid: {fault}"),
+        (true, fault) => answer!("{}", json!({ "valid": valid, "reason": fault }))?,
+        (false, None) => answer!("the proof is valid")?,
+        (false, Some(fault)) => answer!("the proof is not valid: {fault}")?,
     }
-    if valid { ExitCode::Done } else { ExitCode::No }
+    Ok(if valid { ExitCode::Done } else { ExitCode::No })
 }

@@ -26,6 +26,6 @@ mod message;
 
 pub use frame::{BadFrame, Decoder, FRAME_BYTES_MAX, encode};
 pub use message::{
-    Checked, JobId, PlotInfo, ProveFailure, Refusal, SpokenVersions, Stage, TEXT_BYTES_MAX, ToNode,
-    ToProver, Version,
+    Checked, JobId, PLOTS_MAX, PlotInfo, ProveFailure, Refusal, SpokenVersions, Stage,
+    TEXT_BYTES_MAX, ToNode, ToProver, Version,
 };

@@ -33,6 +33,12 @@ impl SpokenVersions {
     /// What this build speaks.
     pub const OURS: Self = Self { oldest: Version::V1, newest: Version::LATEST };
 
+    /// Whether a version is among them.
+    #[must_use]
+    pub fn include(self, version: Version) -> bool {
+        (self.oldest..=self.newest).contains(&version)
+    }
+
     /// The newest version that both sides speak.
     #[must_use]
     pub fn common(self, other: Self) -> Option<Version> {
@@ -45,7 +51,7 @@ impl SpokenVersions {
 pub const TEXT_BYTES_MAX: usize = 512;
 
 /// Most data sets that a prover may hold.
-const PLOTS_MAX: usize = 256;
+pub const PLOTS_MAX: usize = 256;
 
 /// The node's number for a request, its own on each connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
