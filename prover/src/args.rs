@@ -100,6 +100,17 @@ pub(crate) enum Device {
     Cpu,
 }
 
+/// How a proof is searched for: what `prove` and `serve` have in common.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct ProvingArgs {
+    /// Nonces tried in one pass over the data, a multiple of 16
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub(crate) nonces: u32,
+    /// Memory for RandomX
+    #[arg(long, value_enum, default_value_t = RandomXArg::Auto)]
+    pub(crate) randomx: RandomXArg,
+}
+
 /// Memory for RandomX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RandomXArg {
@@ -164,12 +175,8 @@ pub(crate) struct ProveArgs {
     pub(crate) network: NetworkArgs,
     #[command(flatten)]
     pub(crate) proof: ProofArgs,
-    /// Nonces tried in one pass over the data, a multiple of 16
-    #[arg(long, value_name = "N", default_value_t = 128)]
-    pub(crate) nonces: u32,
-    /// Memory for RandomX
-    #[arg(long, value_enum, default_value_t = RandomXArg::Auto)]
-    pub(crate) randomx: RandomXArg,
+    #[command(flatten)]
+    pub(crate) proving: ProvingArgs,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
     /// Print the proof on one line, and logs as JSON
@@ -249,12 +256,8 @@ pub(crate) struct ServeArgs {
     pub(crate) socket: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// Nonces tried in one pass over the data, a multiple of 16
-    #[arg(long, value_name = "N", default_value_t = 128)]
-    pub(crate) nonces: u32,
-    /// Memory for RandomX
-    #[arg(long, value_enum, default_value_t = RandomXArg::Auto)]
-    pub(crate) randomx: RandomXArg,
+    #[command(flatten)]
+    pub(crate) proving: ProvingArgs,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
     /// Logs as JSON

@@ -47,9 +47,9 @@ pub(crate) fn serve(args: &ServeArgs) -> Result {
         network: settings::network(&args.network, &ProofArgs::default())?,
         directories: args.data_dir.clone(),
         socket: args.socket.clone().unwrap_or_else(link::default_socket),
-        nonces: settings::nonces(args.nonces)?,
+        nonces: settings::nonces(args.proving.nonces)?,
         threads,
-        pows: Pows::new(args.randomx, threads.get()),
+        pows: Pows::new(args.proving.randomx, threads.get()),
     });
     for plot in prover.plots()? {
         let PlotInfo { node_id, num_units, labels_per_unit, complete, .. } = plot;

@@ -24,7 +24,7 @@ const PROOF_BYTES_MAX: u64 = 1 << 16;
 /// Proves a data directory.
 pub(crate) fn prove(args: &ProveArgs) -> Result {
     let network = settings::network(&args.network, &args.proof)?;
-    let nonces = settings::nonces(args.nonces)?;
+    let nonces = settings::nonces(args.proving.nonces)?;
     let stop = Stop::on_signals()?;
     let _lock = Lock::shared(&args.data_dir)?;
     let directory = DataDir::open(&args.data_dir)?;
@@ -40,7 +40,7 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
     };
     let params = Params { scrypt_n, ..network.params };
     let job = Job { statement, params, nonces, threads };
-    let pows = Pows::new(args.randomx, threads.get());
+    let pows = Pows::new(args.proving.randomx, threads.get());
     let line = Mutex::new(None);
     let progress = |stage, done, total| show(&line, args.json, stage, done, total);
     let stop = || stop.is_set();
