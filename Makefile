@@ -7,7 +7,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := build
-.PHONY: help setup rocksdb build run clean-run test fuzz bench lint deny fmt env
+.PHONY: help setup clone rocksdb build run clean-run test fuzz bench lint deny fmt env
 
 # Where the builds go, and where `make run` keeps its data.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/postmesh
@@ -155,7 +155,7 @@ fuzz: setup ## Search for inputs that break a decoder, SECONDS=30 for each targe
 	done; \
 	exit "$$status"
 
-bench: setup ## Run the criterion benchmarks (postmesh-bench --help has the others)
+bench: clone ## Run the criterion benchmarks (postmesh-bench --help has the others)
 	cargo bench -p bench --profile release --locked
 
 lint: setup rocksdb ## Check format, lints, licences and sources
@@ -211,9 +211,17 @@ setup: ## Install missing system packages (NO_INSTALL=1 only names them)
 	$$root env DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends $$missing
 
+# Cargo tells what is old by the times of files, which mean nothing between two clones that share
+# the builds: when another clone built last, everything of ours is built again.
+clone: setup
+	@set -eu; stamp='$(CARGO_TARGET_DIR)/clone'; \
+	if [ "$$(cat "$$stamp" 2>/dev/null)" = '$(CURDIR)' ]; then exit 0; fi; \
+	if [ -d '$(CARGO_TARGET_DIR)/release' ]; then cargo clean --quiet --release --workspace; fi; \
+	mkdir -p '$(CARGO_TARGET_DIR)'; echo '$(CURDIR)' > "$$stamp"
+
 # Makes sure that the archive exists. A finished build that was not copied (make was stopped
 # between the two) is taken as it is; one for another key is thrown away.
-rocksdb: setup
+rocksdb: clone
 	@set -euo pipefail; dir='$(ROCKSDB_LIB_DIR)'; build='$(CACHE)/rocksdb-build'; \
 	if [ -f "$$dir/librocksdb.a" ]; then exit 0; fi; \
 	finished() { \
