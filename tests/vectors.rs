@@ -5,7 +5,7 @@
 //! parse), and so are the files.
 
 use cpu::{Labels, label_kernels};
-use plot::{DataDir, Metadata};
+use plot::{DataSet, Metadata};
 use post::k2pow::Difficulty;
 use post::verify::{Failure, Indices, Invalid, verify};
 use post::{
@@ -251,10 +251,10 @@ fn proofs_are_accepted_and_changed_ones_refused_for_the_right_reason() {
 #[test]
 fn the_reference_s_directory_is_understood() {
     let path = folder().join("reference-data-dir");
-    let directory = DataDir::open(&path).unwrap();
+    let directory = DataSet::open(&[&path]).unwrap();
     let metadata = directory.metadata();
     assert_eq!((metadata.num_units, metadata.labels_per_unit), (3, 256));
-    assert_eq!(directory.sidecar(), None);
+    assert_eq!(directory.scrypt_n(), None);
     let original = fs::read(path.join("postdata_metadata.json")).unwrap();
     let again = Metadata::decode(&original).unwrap().encode();
     assert_eq!(

@@ -1,6 +1,7 @@
 //! What was typed.
 
 use crate::outcome::{ExitCode, Result, answer};
+use crate::place::{PlaceArg, size_from};
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use post::k2pow::Difficulty;
@@ -25,6 +26,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Make the labels of an identity, or go on where it stopped
     Init(InitArgs),
+    /// Say what `init` would keep and make, where, and how long it would take; changes nothing
+    Plan(PlanArgs),
     /// Prove data against a challenge; prints the proof as JSON
     Prove(ProveArgs),
     /// Verify a proof
@@ -47,6 +50,7 @@ impl Args {
     pub(crate) fn json(&self) -> bool {
         match &self.command {
             Command::Init(args) => args.json,
+            Command::Plan(args) => args.json,
             Command::Prove(args) => args.json,
             Command::Verify(args) => args.json,
             Command::Check(args) => args.json,
@@ -122,37 +126,74 @@ pub(crate) enum RandomXArg {
     Fast,
 }
 
+/// Where data lies.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct DataArgs {
+    /// Where the labels are; given several times for data spread over directories and disks
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) data_dir: Vec<PlaceArg>,
+}
+
+/// What data is wanted: what `init` and `plan` have in common.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct SpaceArgs {
+    /// Where the labels go; several directories share them, in the order given, each up to its
+    /// size (500GiB, 2TB) or to the room there is
+    #[arg(long, value_name = "DIR|path=DIR,size=SIZE", required = true)]
+    pub(crate) data_dir: Vec<PlaceArg>,
+    /// Whose space: the identity's public key [default: that of the data on disk]
+    #[arg(long, value_name = "HEX")]
+    pub(crate) node_id: Option<NodeId>,
+    /// The ATX that the labels are tied to [default: that of the data on disk]
+    #[arg(long, value_name = "HEX")]
+    pub(crate) commitment_atx: Option<AtxId>,
+    /// Units of space [default: as many as are on disk, or as the sizes hold]
+    #[arg(long, value_name = "U")]
+    pub(crate) units: Option<u32>,
+    /// Let data that is on disk grow to more units
+    #[arg(long)]
+    pub(crate) grow: bool,
+    /// Labels in a unit, 16 bytes each [default: the network's, or those on disk]
+    #[arg(long, value_name = "L")]
+    pub(crate) labels_per_unit: Option<u64>,
+    /// Bytes of a label file, a multiple of 16 [default: 4GiB, or what is on disk]
+    #[arg(long, value_name = "SIZE", value_parser = size_from)]
+    pub(crate) max_file_size: Option<u64>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+}
+
 #[derive(Debug, ClapArgs)]
 #[command(after_help = concat!(
     "Example:\n  postmesh-prover init --network devnet --data-dir /mnt/space --node-id 8411… \
-     --commitment-atx 66ec… --units 4\n\nRun it again to go on after an interruption.\n\n",
+     --commitment-atx 66ec… --units 4\n\nRun it again to go on after an interruption: \
+     --data-dir is then enough.\n\n",
     "Exit codes: 0 done · 2 wrong usage, or the data on disk is other data · \
      3 could not (disk, device, lock)"
 ))]
 pub(crate) struct InitArgs {
-    /// Where the labels go
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: PathBuf,
-    /// Whose space: the identity's public key
-    #[arg(long, value_name = "HEX")]
-    pub(crate) node_id: NodeId,
-    /// The ATX that the labels are tied to
-    #[arg(long, value_name = "HEX")]
-    pub(crate) commitment_atx: AtxId,
-    /// Units of space
-    #[arg(long, value_name = "U")]
-    pub(crate) units: u32,
-    /// Labels in a unit, 16 bytes each
-    #[arg(long, value_name = "L")]
-    pub(crate) labels_per_unit: Option<u64>,
-    /// Bytes of a label file, a multiple of 16 [default: 4 GiB, or what is on disk]
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) max_file_size: Option<u64>,
     #[command(flatten)]
-    pub(crate) network: NetworkArgs,
+    pub(crate) space: SpaceArgs,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
     /// Print what was done as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
+    "Example:\n  postmesh-prover plan --data-dir /mnt/space --data-dir path=/mnt/more,size=2TB \
+     --units 48 --grow\n\n",
+    "Exit codes: 0 `init` can do it · 2 wrong usage, or the data on disk is other data · \
+     3 it does not fit, or the disk cannot be read"
+))]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) space: SpaceArgs,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// Print the plan as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -165,9 +206,8 @@ pub(crate) struct InitArgs {
      3 could not (disk, device, memory, lock)"
 ))]
 pub(crate) struct ProveArgs {
-    /// Where the labels are
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
     /// What the proof answers, 32 bytes
     #[arg(long, value_name = "HEX")]
     pub(crate) challenge: Challenge,
@@ -215,9 +255,8 @@ pub(crate) struct VerifyArgs {
      3 could not"
 ))]
 pub(crate) struct CheckArgs {
-    /// Where the labels are
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
     /// How much to make again, in percent, spread over all of the data
@@ -233,9 +272,8 @@ pub(crate) struct CheckArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:\n  postmesh-prover info --data-dir /mnt/space")]
 pub(crate) struct InfoArgs {
-    /// Where the labels are
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
     /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -248,9 +286,8 @@ pub(crate) struct InfoArgs {
     "Exit codes: 0 stopped on request · 2 wrong usage · 3 could not (disk, another network)"
 ))]
 pub(crate) struct ServeArgs {
-    /// Where the labels are; may be given several times
-    #[arg(long, value_name = "DIR", required = true)]
-    pub(crate) data_dir: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
     /// The node's socket [default: the well-known one of this user]
     #[arg(long, value_name = "PATH", env = "POSTMESH_SOCKET")]
     pub(crate) socket: Option<PathBuf>,

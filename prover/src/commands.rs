@@ -2,47 +2,64 @@
 
 mod check;
 mod init;
+mod plan;
 mod prove;
+mod space;
 
 pub(crate) use check::check;
 pub(crate) use init::init;
+pub(crate) use plan::plan;
 pub(crate) use prove::{prove, verify};
 
 use crate::Failure;
-use crate::args::InfoArgs;
+use crate::args::{DataArgs, InfoArgs};
 use crate::outcome::{ExitCode, Result, answer};
-use crate::settings::Network;
-use plot::DataDir;
+use crate::place;
+use crate::settings::{self, Network};
+use plot::{DataSet, Lock};
 use post::{ScryptN, vrf};
 use serde_json::json;
 
 /// The N that the data was made with: what is written beside it, else what the network says.
-pub(crate) fn scrypt_n(directory: &DataDir, network: &Network) -> Result<ScryptN> {
+pub(crate) fn scrypt_n(set: &DataSet, network: &Network) -> Result<ScryptN> {
     let asked = network.params.scrypt_n;
-    match directory.sidecar() {
-        Some(sidecar) if network.n_is_explicit && sidecar.scrypt_n != asked => {
-            let (path, made) = (directory.path().display(), sidecar.scrypt_n);
+    match set.scrypt_n() {
+        Some(made) if network.n_is_explicit && made != asked => {
+            let name = set.name();
             Err(Failure::usage(format!(
-                "the data in {path} was made with N = {made}, but --scrypt-n says {asked}: leave \
+                "the data in {name} was made with N = {made}, but --scrypt-n says {asked}: leave \
                  the flag away, or name the right directory"
             )))
         }
-        Some(sidecar) => Ok(sidecar.scrypt_n),
+        Some(made) => Ok(made),
         None => Ok(asked),
     }
 }
 
+/// Opens the data that was named.
+pub(crate) fn open(args: &DataArgs) -> Result<DataSet> {
+    Ok(DataSet::open(&place::paths(&settings::places(&args.data_dir)?))?)
+}
+
+/// Opens the data that was named, for as long as the locks last: nobody writes there meanwhile.
+pub(crate) fn open_shared(args: &DataArgs) -> Result<(Vec<Lock>, DataSet)> {
+    let places = settings::places(&args.data_dir)?;
+    let paths = place::paths(&places);
+    let locks = Lock::shared_all(paths.iter().copied())?;
+    Ok((locks, DataSet::open(&paths)?))
+}
+
 /// Says what a directory holds.
 pub(crate) fn info(args: &InfoArgs) -> Result {
-    let directory = DataDir::open(&args.data_dir)?;
-    let metadata = directory.metadata();
-    let files = directory.survey()?;
+    let set = open(&args.data)?;
+    let metadata = set.metadata();
+    let files = set.survey()?;
     let present: u64 = files.iter().map(|file| file.present().end - file.present().start).sum();
     let complete = files.iter().all(|file| file.complete().is_ok());
-    let num_labels = directory.layout().num_labels();
+    let num_labels = set.layout().num_labels();
     let faults: Vec<String> =
         files.iter().filter_map(|file| file.complete().err()).map(|e| e.to_string()).collect();
-    let n = directory.sidecar().map(|sidecar| sidecar.scrypt_n.get());
+    let n = set.scrypt_n().map(post::ScryptN::get);
     let value_suits = metadata.nonce_value.map(|label| vrf::suits(&label, num_labels));
     let kernels = (cpu::label_kernels(), cpu::scan_kernels());
     if args.json {
@@ -66,7 +83,9 @@ pub(crate) fn info(args: &InfoArgs) -> Result {
         answer!("{answer}")?;
         return Ok(ExitCode::Done);
     }
-    answer!("data directory   {}", directory.path().display())?;
+    for (path, files) in set.shares() {
+        answer!("data directory   {} (files {files})", path.display())?;
+    }
     answer!("identity         {}", metadata.node_id)?;
     answer!("commitment ATX   {}", metadata.commitment_atx_id)?;
     answer!(

@@ -4,7 +4,7 @@
 //! metadata holds the best VRF nonce among it. So it may be interrupted anywhere and run again.
 
 use crate::progress::Progress;
-use plot::{DataDir, FileState, PlotError, Sidecar};
+use plot::{DataSet, FileState, PlotError};
 use post::label::{Candidate, LabelFault, Labeler, Scratch, label_in};
 use post::{Commitment, LABEL_BYTES, LabelIndex, LabelRange, ScryptN, vrf};
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ pub(crate) struct Summary {
 
 /// An initialization in progress.
 pub(crate) struct Init<'a> {
-    pub(crate) directory: &'a mut DataDir,
+    pub(crate) set: &'a mut DataSet,
     pub(crate) n: ScryptN,
     pub(crate) labeler: &'a mut dyn Labeler,
     pub(crate) stop: &'a (dyn Fn() -> bool + Sync),
@@ -60,19 +60,19 @@ pub(crate) struct Init<'a> {
 impl Init<'_> {
     /// Makes every missing label, then the VRF nonce if none of them was one.
     pub(crate) fn run(&mut self) -> Result<Summary, InitError> {
-        let files = self.directory.survey()?;
+        let files = self.set.survey()?;
         for file in &files {
             refuse_oversized(file)?;
         }
         let count = |range: LabelRange| range.end - range.start;
         let found = files.iter().map(|file| count(file.present())).sum();
-        let total = self.directory.layout().num_labels();
+        let total = self.set.layout().num_labels();
         if found > 0 {
-            self.refuse_foreign(&files)?;
+            refuse_foreign(self.set, self.n, self.draw)?;
         }
-        if self.directory.sidecar().is_none() {
-            self.directory.set_sidecar(Sidecar { scrypt_n: self.n })?;
-        }
+        self.set.adopt(self.n)?;
+        let version = env!("CARGO_PKG_VERSION");
+        self.set.set_maker(&format!("cpu {}, postmesh {version}", self.labeler.kernel()))?;
         let mut best = self.known_candidate();
         let mut progress = Progress::new("initializing", "labels", found, total, self.json);
         let mut done = found;
@@ -88,37 +88,15 @@ impl Init<'_> {
     }
 
     fn commitment(&self) -> Commitment {
-        let metadata = self.directory.metadata();
-        Commitment::new(&metadata.node_id, &metadata.commitment_atx_id)
+        commitment(self.set)
     }
 
     /// The best candidate that an earlier run wrote down; made again, so that a value which is
     /// missing or wrong cannot mislead us.
     fn known_candidate(&self) -> Option<Candidate> {
-        let index = self.directory.metadata().nonce?;
+        let index = self.set.metadata().nonce?;
         let label = post::label(&self.commitment(), index, self.n);
         Some(Candidate { index, label })
-    }
-
-    /// Labels on disk must be what this identity and N give, before any is added: the ends of
-    /// each file that has some, and one between.
-    fn refuse_foreign(&mut self, files: &[FileState]) -> Result<(), InitError> {
-        let (commitment, n) = (self.commitment(), self.n);
-        let mut scratch = Scratch::new(n);
-        let mut reader = self.directory.reader();
-        for file in files.iter().filter(|file| !file.present().is_empty()) {
-            let present = file.present();
-            let between = present.start + (self.draw)(present.end - present.start);
-            for index in [present.start, between, present.end - 1] {
-                let mut stored = [0; LABEL_BYTES];
-                reader.read(index, &mut stored)?;
-                let index = LabelIndex(index);
-                if label_in(&mut scratch, &commitment, index).stored() != stored {
-                    return Err(InitError::Foreign { index, n });
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Makes the labels of a range that lies in one file, batch by batch.
@@ -138,7 +116,7 @@ impl Init<'_> {
                 *best = better;
                 self.note(better)?;
             }
-            self.directory.append(batch.start, &labels)?;
+            self.set.append(batch.start, &labels)?;
             batches.took(start.elapsed());
             written(batch.end - batch.start);
         }
@@ -170,7 +148,7 @@ impl Init<'_> {
         let Some(candidate) = candidate else {
             return Ok(());
         };
-        Ok(self.directory.update(|metadata| metadata.set_vrf_nonce(candidate))?)
+        Ok(self.set.update(|metadata| metadata.set_vrf_nonce(candidate))?)
     }
 
     /// The VRF nonce: the smallest label, if it is small enough; else the first one past the data
@@ -178,13 +156,13 @@ impl Init<'_> {
     fn vrf_nonce(&mut self, best: Option<Candidate>, total: u64) -> Result<LabelIndex, InitError> {
         let good = |candidate: &Candidate| vrf::suits(&candidate.label, total);
         if let Some(candidate) = best.filter(good) {
-            if self.directory.metadata().vrf_nonce() != Some(candidate) {
+            if self.set.metadata().vrf_nonce() != Some(candidate) {
                 self.note(Some(candidate))?;
             }
             return Ok(candidate.index);
         }
         tracing::info!("no label is small enough for a VRF nonce: searching past the data");
-        let from = self.directory.metadata().last_position.map_or(total, |last| last.max(total));
+        let from = self.set.metadata().last_position.map_or(total, |last| last.max(total));
         let mut batches = Batches::new(from..u64::MAX);
         let mut labels = Vec::new();
         while let Some(batch) = batches.next() {
@@ -193,12 +171,46 @@ impl Init<'_> {
                 self.note(Some(candidate))?;
                 return Ok(candidate.index);
             }
-            self.directory.update(|metadata| metadata.last_position = Some(batch.end))?;
+            self.set.update(|metadata| metadata.last_position = Some(batch.end))?;
             batches.took(start.elapsed());
         }
         // 2⁶⁴ labels were made: not in the life of this universe.
         Ok(LabelIndex(u64::MAX))
     }
+}
+
+fn commitment(set: &DataSet) -> Commitment {
+    let metadata = set.metadata();
+    Commitment::new(&metadata.node_id, &metadata.commitment_atx_id)
+}
+
+/// Labels on disk must be what this identity and N give, before any is added: the ends of each file
+/// that has some, and one between.
+pub(crate) fn refuse_foreign(
+    set: &DataSet,
+    n: ScryptN,
+    draw: &mut dyn FnMut(u64) -> u64,
+) -> Result<(), InitError> {
+    let commitment = commitment(set);
+    let mut scratch = Scratch::new(n);
+    let mut reader = set.reader();
+    for number in set.shares().flat_map(|(_, files)| files.iter()) {
+        let present =
+            if number < set.layout().files() { set.file(number)?.present() } else { 0..0 };
+        if present.is_empty() {
+            continue;
+        }
+        let between = present.start + draw(present.end - present.start);
+        for index in [present.start, between, present.end - 1] {
+            let mut stored = [0; LABEL_BYTES];
+            reader.read(index, &mut stored)?;
+            let index = LabelIndex(index);
+            if label_in(&mut scratch, &commitment, index).stored() != stored {
+                return Err(InitError::Foreign { index, n });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn refuse_oversized(file: &FileState) -> Result<(), PlotError> {
@@ -284,14 +296,13 @@ mod tests {
         }
     }
 
-    fn new_directory(root: &std::path::Path) -> DataDir {
+    fn new_directory(root: &std::path::Path) -> DataSet {
         let metadata = Metadata::new(NodeId([1; 32]), AtxId([2; 32]), 100, 3, 128 * 16);
-        let sidecar = Sidecar { scrypt_n: ScryptN::new(N).unwrap() };
-        DataDir::create(root, metadata, sidecar).unwrap()
+        DataSet::create(root, metadata, ScryptN::new(N).unwrap()).unwrap()
     }
 
     fn init(
-        directory: &mut DataDir,
+        directory: &mut DataSet,
         wrong_at: Option<u64>,
         fills_max: u32,
     ) -> Result<Summary, InitError> {
@@ -303,11 +314,18 @@ mod tests {
             draws % bound
         };
         let n = ScryptN::new(N).unwrap();
-        Init { directory, n, labeler: &mut labeler, stop: &|| false, draw: &mut draw, json: false }
-            .run()
+        Init {
+            set: directory,
+            n,
+            labeler: &mut labeler,
+            stop: &|| false,
+            draw: &mut draw,
+            json: false,
+        }
+        .run()
     }
 
-    fn contents(directory: &DataDir) -> Vec<Vec<u8>> {
+    fn contents(directory: &DataSet) -> Vec<Vec<u8>> {
         directory.survey().unwrap().iter().map(|file| fs::read(&file.path).unwrap()).collect()
     }
 
@@ -336,7 +354,7 @@ mod tests {
             let mut directory = new_directory(root.path());
             let stopped = init(&mut directory, None, fills_max);
             assert!(matches!(stopped, Err(InitError::Label(LabelFault::Stopped))));
-            let mut directory = DataDir::open(root.path()).unwrap();
+            let mut directory = DataSet::open(&[root.path()]).unwrap();
             let summary = init(&mut directory, None, 99).unwrap();
             assert!(summary.found > 0 && summary.made > 0);
             assert_eq!((contents(&directory), summary.vrf_nonce), expected);
@@ -415,17 +433,18 @@ mod tests {
     }
 
     /// The data on a simulated disk: what is there, or a new directory.
-    fn simulated(disk: &Simulated) -> Result<DataDir, PlotError> {
+    fn simulated(disk: &Simulated) -> Result<DataSet, PlotError> {
         let (disk, path) = (Arc::new(disk.clone()), Path::new("/data"));
         let metadata = Metadata::new(NodeId([1; 32]), AtxId([2; 32]), 100, 3, 128 * 16);
-        let sidecar = Sidecar { scrypt_n: ScryptN::new(N).unwrap() };
-        match DataDir::open_on(disk.clone(), path) {
-            Err(PlotError::NoData { .. }) => DataDir::create_on(disk, path, metadata, sidecar),
+        match DataSet::open_on(disk.clone(), &[path]) {
+            Err(PlotError::NoData { .. }) => {
+                DataSet::create_on(disk, path, metadata, ScryptN::new(N).unwrap())
+            }
             other => other,
         }
     }
 
-    fn assert_known_labels_are_right(directory: &DataDir, expected: &[Vec<u8>]) {
+    fn assert_known_labels_are_right(directory: &DataSet, expected: &[Vec<u8>]) {
         let mut reader = directory.reader();
         for (file, bytes) in directory.survey().unwrap().iter().zip(expected) {
             for (index, label) in file.present().zip(bytes.chunks(LABEL_BYTES)) {

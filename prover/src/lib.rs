@@ -9,6 +9,7 @@ mod args;
 mod commands;
 mod init;
 mod outcome;
+mod place;
 mod progress;
 mod proof_file;
 mod prove;
@@ -36,6 +37,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     outcome::logs(args.json());
     let result = match args.command {
         Command::Init(args) => commands::init(&args),
+        Command::Plan(args) => commands::plan(&args),
         Command::Prove(args) => commands::prove(&args),
         Command::Verify(args) => commands::verify(&args),
         Command::Check(args) => commands::check(&args),

@@ -6,7 +6,7 @@
 
 use crate::randomx::Pows;
 use cpu::Scan;
-use plot::{DataDir, Journal, JournalKey, Lock, PlotError, Scanned};
+use plot::{DataSet, Journal, JournalKey, Lock, PlotError, Scanned};
 use post::k2pow::{self, NoUnits, PowHash};
 use post::search::{GroupKeys, ScanFault, Scanner, Tally, Threshold, TooFewLabels, Winner, pass};
 use post::verify::{Indices, verify};
@@ -79,7 +79,7 @@ pub(crate) struct Surroundings<'a> {
 /// Proves the data of a directory, and verifies the proof before it is given out.
 pub(crate) fn prove(
     job: &Job,
-    directory: &DataDir,
+    directory: &DataSet,
     around: &Surroundings<'_>,
 ) -> Result<Proof, ProveError> {
     for file in directory.survey()? {
@@ -100,7 +100,7 @@ pub(crate) fn prove(
 /// Pass after pass, from where the journal says.
 fn search(
     job: &Job,
-    directory: &DataDir,
+    directory: &DataSet,
     diary: &mut Diary<'_>,
     around: &Surroundings<'_>,
 ) -> Result<Proof, ProveError> {
@@ -128,7 +128,7 @@ fn search(
 
 /// The journal, and whether it may be written.
 struct Diary<'a> {
-    directory: &'a DataDir,
+    directory: &'a DataSet,
     journal: Journal,
     key: JournalKey,
     /// Whether an earlier run's work is in it.
@@ -139,7 +139,7 @@ struct Diary<'a> {
 }
 
 impl<'a> Diary<'a> {
-    fn open(job: &Job, directory: &'a DataDir) -> Self {
+    fn open(job: &Job, directory: &'a DataSet) -> Self {
         let key = JournalKey {
             statement: job.statement.clone(),
             k1: job.params.k1,
@@ -148,7 +148,7 @@ impl<'a> Diary<'a> {
         };
         let journal = directory.journal(key.clone());
         let resumed = journal != Journal::new(key.clone());
-        let lock = Lock::journal(directory.path());
+        let lock = Lock::journal(directory.paths().next().unwrap_or(std::path::Path::new(".")));
         let lock = lock.inspect_err(|why| {
             tracing::warn!("an interruption will cost this proof all of its work: {why}");
         });
@@ -244,7 +244,7 @@ struct Pass {
 impl Pass {
     fn scan(
         &self,
-        directory: &DataDir,
+        directory: &DataSet,
         scanner: &mut dyn Scanner,
         tally: &mut Tally,
         diary: &mut Diary<'_>,
@@ -315,7 +315,7 @@ impl Pass {
 /// Reads the data in order, from label `first` on, into whatever buffers come back, until it ends
 /// or nobody listens.
 fn read_ahead(
-    directory: &DataDir,
+    directory: &DataSet,
     mut first: u64,
     spent: &Receiver<Vec<u8>>,
     full: &SyncSender<Chunk>,

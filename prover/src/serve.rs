@@ -5,13 +5,14 @@
 
 use crate::args::{ProofArgs, ServeArgs};
 use crate::outcome::{ExitCode, Failure, Result};
+use crate::place;
 use crate::prove::{Job, ProveError, Surroundings, prove};
 use crate::randomx::Pows;
 use crate::session::{Action, Event, Session};
 use crate::settings::{self, Network};
 use crate::stop::{Stop, signalled};
 use link::{Connection, Incoming, LinkError, Outgoing, dial};
-use plot::{DataDir, Lock};
+use plot::{DataSet, Lock};
 use post::{NetworkId, Params, Proof, Statement};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -29,7 +30,8 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// What the prover brings to every conversation.
 struct Prover {
     network: Network,
-    directories: Vec<PathBuf>,
+    /// The directories of each data set.
+    sets: Vec<Vec<PathBuf>>,
     socket: PathBuf,
     nonces: u32,
     threads: NonZeroUsize,
@@ -38,14 +40,16 @@ struct Prover {
 
 /// Serves a node.
 pub(crate) fn serve(args: &ServeArgs) -> Result {
-    if args.data_dir.len() > PLOTS_MAX {
-        let found = args.data_dir.len();
-        return Err(Failure::usage(format!("{found} times --data-dir: {PLOTS_MAX} is the limit")));
+    let places = settings::places(&args.data.data_dir)?;
+    let sets = plot::grouped(&place::paths(&places))?;
+    if sets.len() > PLOTS_MAX {
+        let found = sets.len();
+        return Err(Failure::usage(format!("{found} data sets: {PLOTS_MAX} is the limit")));
     }
     let threads = settings::threads(&args.work);
     let prover = Arc::new(Prover {
         network: settings::network(&args.network, &ProofArgs::default())?,
-        directories: args.data_dir.clone(),
+        sets,
         socket: args.socket.clone().unwrap_or_else(link::default_socket),
         nonces: settings::nonces(args.proving.nonces)?,
         threads,
@@ -220,7 +224,7 @@ impl Work<'_> {
 impl Prover {
     /// The data sets as they are on disk now.
     fn plots(&self) -> Result<Vec<PlotInfo>> {
-        self.directories.iter().map(|path| plot_info(&DataDir::open(path)?)).collect()
+        self.sets.iter().map(|paths| plot_info(&DataSet::open(paths)?)).collect()
     }
 
     fn prove(
@@ -231,7 +235,7 @@ impl Prover {
         stop: &Stop,
         events: &UnboundedSender<Event>,
     ) -> std::result::Result<Proof, ProveFailure> {
-        let path = self.directories.get(plot).ok_or(ProveFailure::NoSuchData)?;
+        let paths = self.sets.get(plot).ok_or(ProveFailure::NoSuchData)?;
         let last = Mutex::new((None, Instant::now()));
         let progress = |stage: Stage, done, total| {
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -243,7 +247,7 @@ impl Prover {
         };
         let stop = || stop.is_set();
         let around = Surroundings { pows: &self.pows, stop: &stop, progress: &progress };
-        self.prove_in(path, statement, &around).map_err(|failure| match failure {
+        self.prove_in(paths, statement, &around).map_err(|failure| match failure {
             Failure::CouldNot(error) => match error.downcast_ref::<ProveError>() {
                 Some(ProveError::Stopped) => ProveFailure::Cancelled,
                 Some(ProveError::NoProof) => ProveFailure::NoProof,
@@ -255,22 +259,22 @@ impl Prover {
 
     fn prove_in(
         &self,
-        path: &std::path::Path,
+        paths: &[PathBuf],
         statement: Statement,
         around: &Surroundings<'_>,
     ) -> Result<Proof> {
-        let _lock = Lock::shared(path)?;
-        let directory = DataDir::open(path)?;
-        let scrypt_n = crate::commands::scrypt_n(&directory, &self.network)?;
+        let _locks = Lock::shared_all(paths.iter().map(PathBuf::as_path))?;
+        let set = DataSet::open(paths)?;
+        let scrypt_n = crate::commands::scrypt_n(&set, &self.network)?;
         let params = Params { scrypt_n, ..self.network.params.clone() };
         let job = Job { statement, params, nonces: self.nonces, threads: self.threads };
-        Ok(prove(&job, &directory, around)?)
+        Ok(prove(&job, &set, around)?)
     }
 }
 
-fn plot_info(directory: &DataDir) -> Result<PlotInfo> {
-    let metadata = directory.metadata();
-    let complete = directory.survey()?.iter().all(|file| file.complete().is_ok());
+fn plot_info(set: &DataSet) -> Result<PlotInfo> {
+    let metadata = set.metadata();
+    let complete = set.survey()?.iter().all(|file| file.complete().is_ok());
     Ok(PlotInfo {
         node_id: metadata.node_id,
         commitment_atx_id: metadata.commitment_atx_id,

@@ -2,6 +2,7 @@
 
 use crate::args::{NetworkArgs, ProofArgs, WorkArgs};
 use crate::outcome::{Failure, Result};
+use crate::place::{self, PlaceArg};
 use post::{NetworkId, Nonce, Params, Preset, ScryptN, presets};
 use serde::Deserialize;
 use std::num::NonZeroUsize;
@@ -59,6 +60,11 @@ fn named(name: &str) -> Result<(NetworkId, Params)> {
     let file: NetworkFile = toml::from_str(&text)
         .map_err(|error| Failure::usage(format!("{name} is not a network file: {error}")))?;
     Ok((file.id, file.post))
+}
+
+/// The directories that were named.
+pub(crate) fn places(args: &[PlaceArg]) -> Result<Vec<plot::Place>> {
+    place::places(args).map_err(Failure::usage)
 }
 
 /// How many threads to use: what was asked for, or every processor there is.

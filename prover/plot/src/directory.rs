@@ -1,27 +1,17 @@
-//! A data directory: opened, surveyed, read and appended to.
+//! One directory's share of a data set: its label files, and what is written beside them.
 
-use crate::disk::{Access, Disk, DiskFile, System};
+use crate::disk::{Access, Disk};
 use crate::error::PlotError;
 use crate::files;
-use crate::journal::{Journal, JournalKey};
 use crate::layout::{LABEL, Layout};
 use crate::manifest::{BLOCK_LABELS, Header, Manifest};
-use crate::metadata::{BadMetadata, Metadata};
+use crate::metadata::{self, BadMetadata, Metadata};
+use crate::numbers::FileNumbers;
 use crate::sidecar::Sidecar;
 use post::Commitment;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Data of one identity in one directory.
-#[derive(Debug)]
-pub struct DataDir {
-    disk: Arc<dyn Disk>,
-    path: PathBuf,
-    metadata: Metadata,
-    sidecar: Option<Sidecar>,
-    layout: Layout,
-}
 
 /// A label file as it is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,109 +67,72 @@ impl FileState {
     }
 }
 
-impl DataDir {
-    /// Opens a directory that holds data, of ours or of the reference.
-    ///
-    /// # Errors
-    /// [`PlotError::NoData`], [`PlotError::Damaged`] or a system error.
-    pub fn open(path: &Path) -> Result<Self, PlotError> {
-        Self::open_on(Arc::new(System), path)
+/// A directory that holds data.
+#[derive(Clone, Debug)]
+pub(crate) struct Directory {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) path: PathBuf,
+    pub(crate) metadata: Metadata,
+    /// `None` where another program made the data and it was not adopted yet.
+    pub(crate) sidecar: Option<Sidecar>,
+    /// By what number its slots call what makes labels now.
+    maker: u16,
+}
+
+impl Directory {
+    /// Opens a directory that holds data, of ours or of the reference; `None` where it holds none.
+    pub(crate) fn open(disk: &Arc<dyn Disk>, path: &Path) -> Result<Option<Self>, PlotError> {
+        let Some(metadata) = Metadata::load(&**disk, path)? else { return Ok(None) };
+        layout_of(path, &metadata)?;
+        let sidecar = Sidecar::load(&**disk, path)?;
+        let (disk, path) = (Arc::clone(disk), path.to_path_buf());
+        Ok(Some(Self { disk, path, metadata, sidecar, maker: 0 }))
     }
 
-    /// As [`DataDir::open`], on any disk.
-    ///
-    /// # Errors
-    /// Those of [`DataDir::open`].
-    pub fn open_on(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, PlotError> {
-        let metadata = Metadata::load(&*disk, path)?;
-        let metadata = metadata.ok_or_else(|| PlotError::NoData { path: path.to_path_buf() })?;
-        let layout = layout_of(path, &metadata)?;
-        let sidecar = Sidecar::load(&*disk, path)?;
-        Ok(Self { disk, path: path.to_path_buf(), metadata, sidecar, layout })
-    }
-
-    /// Makes a directory for new data, with no labels in it yet.
-    ///
-    /// # Errors
-    /// [`PlotError::Exists`] where there is metadata already, or label files without it.
-    pub fn create(path: &Path, metadata: Metadata, sidecar: Sidecar) -> Result<Self, PlotError> {
-        Self::create_on(Arc::new(System), path, metadata, sidecar)
-    }
-
-    /// As [`DataDir::create`], on any disk.
-    ///
-    /// # Errors
-    /// Those of [`DataDir::create`].
-    pub fn create_on(
-        disk: Arc<dyn Disk>,
+    /// Makes a directory for new data, as far as its sidecar; metadata is what makes it data.
+    pub(crate) fn begin(
+        disk: &Arc<dyn Disk>,
         path: &Path,
         metadata: Metadata,
         sidecar: Sidecar,
     ) -> Result<Self, PlotError> {
-        let layout = layout_of(path, &metadata)?;
+        layout_of(path, &metadata)?;
         disk.create_directory(path).map_err(PlotError::io("create", path))?;
-        let first = label_file(path, 0);
-        let labels = disk.length(&first).map_err(PlotError::io("look at", &first))?;
-        if Metadata::load(&*disk, path)?.is_some() || labels.is_some() {
+        if Metadata::load(&**disk, path)?.is_some() || has_labels(&**disk, path)? {
             return Err(PlotError::Exists { path: path.to_path_buf() });
         }
-        // The sidecar first: metadata is what makes a directory data.
-        sidecar.save(&*disk, path)?;
-        metadata.save(&*disk, path)?;
-        Ok(Self { disk, path: path.to_path_buf(), metadata, sidecar: Some(sidecar), layout })
+        sidecar.save(&**disk, path)?;
+        let (disk, path) = (Arc::clone(disk), path.to_path_buf());
+        Ok(Self { disk, path, metadata, sidecar: Some(sidecar), maker: 0 })
     }
 
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// The path of a label file.
+    pub(crate) fn label_file(&self, number: u64) -> PathBuf {
+        label_file(&self.path, number)
     }
 
-    /// Whose data, and how much.
-    #[must_use]
-    pub fn metadata(&self) -> &Metadata {
-        &self.metadata
+    /// Numbers of the label files that are there, whether they belong to the data or not.
+    pub(crate) fn found(&self) -> Result<FileNumbers, PlotError> {
+        found(&*self.disk, &self.path)
     }
 
-    /// Our own facts, once they are known.
-    #[must_use]
-    pub fn sidecar(&self) -> Option<Sidecar> {
-        self.sidecar
-    }
-
-    /// Which label is where.
-    #[must_use]
-    pub fn layout(&self) -> Layout {
-        self.layout
-    }
-
-    /// Every label file, in order.
-    ///
-    /// # Errors
-    /// The system's, when a file cannot be looked at.
-    pub fn survey(&self) -> Result<Vec<FileState>, PlotError> {
-        (0..self.layout.files()).map(|number| self.file(number)).collect()
-    }
-
-    /// One label file.
-    ///
-    /// # Errors
-    /// The system's, when it cannot be looked at.
-    pub fn file(&self, number: u64) -> Result<FileState, PlotError> {
-        let path = label_file(&self.path, number);
+    /// A label file of the layout.
+    pub(crate) fn file(&self, layout: Layout, number: u64) -> Result<FileState, PlotError> {
+        let path = self.label_file(number);
         let found = self.disk.length(&path).map_err(PlotError::io("look at", &path))?;
         let manifest = self.manifest(number)?;
         let confirmed = manifest.map(|manifest| manifest.confirmed(&*self.disk)).transpose()?;
-        Ok(FileState { path, labels: self.layout.labels_of(number), found, confirmed })
+        Ok(FileState { path, labels: layout.labels_of(number), found, confirmed })
     }
 
     /// The manifest of a label file, which must be about these labels.
-    fn manifest(&self, number: u64) -> Result<Option<Manifest>, PlotError> {
+    pub(crate) fn manifest(&self, number: u64) -> Result<Option<Manifest>, PlotError> {
         let Some(manifest) = Manifest::open(&*self.disk, &self.path, number)? else {
             return Ok(None);
         };
         let header = manifest.header();
-        let n_agrees = self.sidecar.is_none_or(|sidecar| sidecar.scrypt_n == header.scrypt_n);
+        let n = self.sidecar.as_ref().map(|sidecar| sidecar.scrypt_n);
+        let n_agrees = n.is_none_or(|n| n == header.scrypt_n);
         if n_agrees && header.commitment == self.commitment() {
             return Ok(Some(manifest));
         }
@@ -192,77 +145,49 @@ impl DataDir {
         Commitment::new(&self.metadata.node_id, &self.metadata.commitment_atx_id)
     }
 
-    /// A reader of the labels.
-    #[must_use]
-    pub fn reader(&self) -> Reader<'_> {
-        Reader { directory: self, open: None }
-    }
-
-    /// Replaces the metadata, atomically. What places labels must stay as it is.
-    ///
-    /// # Errors
-    /// The system's; the old metadata is then still there.
-    pub fn update(&mut self, change: impl FnOnce(&mut Metadata)) -> Result<(), PlotError> {
-        let mut metadata = self.metadata.clone();
-        change(&mut metadata);
+    /// Replaces the metadata, atomically.
+    pub(crate) fn set_metadata(&mut self, metadata: Metadata) -> Result<(), PlotError> {
         metadata.save(&*self.disk, &self.path)?;
         self.metadata = metadata;
         Ok(())
     }
 
-    /// Writes down what is now known about adopted data.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn set_sidecar(&mut self, sidecar: Sidecar) -> Result<(), PlotError> {
-        sidecar.save(&*self.disk, &self.path)?;
-        self.sidecar = Some(sidecar);
+    /// Replaces the sidecar, atomically.
+    pub(crate) fn set_sidecar(&mut self, sidecar: Sidecar) -> Result<(), PlotError> {
+        if self.sidecar.as_ref() != Some(&sidecar) {
+            sidecar.save(&*self.disk, &self.path)?;
+            self.sidecar = Some(sidecar);
+        }
         Ok(())
     }
 
-    /// The journal of a proof, as far as it was written down.
-    #[must_use]
-    pub fn journal(&self, key: JournalKey) -> Journal {
-        Journal::load(&*self.disk, &self.path, key)
+    /// Says what makes the labels that will be appended.
+    pub(crate) fn set_maker(&mut self, name: &str) -> Result<(), PlotError> {
+        let Some(mut sidecar) = self.sidecar.clone() else { return Ok(()) };
+        self.maker = sidecar.maker(name);
+        self.set_sidecar(sidecar)
     }
 
-    /// Writes the journal of a proof down, in place of any other.
-    ///
-    /// # Errors
-    /// The system's; the old journal is then still there.
-    pub fn save_journal(&self, journal: &Journal) -> Result<(), PlotError> {
-        journal.save(&*self.disk, &self.path)
-    }
-
-    /// Appends labels, of which the first is number `first`, to the file they belong to; they must
-    /// not go past its end. When it returns, they are durable and vouched for.
-    ///
-    /// What lies in the file after the labels that are known to be there (a torn label, the
-    /// leftovers of a power cut) is written over.
-    ///
-    /// # Errors
-    /// [`PlotError::Changed`] when the known labels of the file do not end just before `first`;
-    /// [`PlotError::NotAdopted`] before [`DataDir::set_sidecar`]; the system's. The file then holds
-    /// none, some or all of the labels, and vouches for none of them.
-    pub fn append(&mut self, first: u64, labels: &[u8]) -> Result<(), PlotError> {
-        let (number, offset) = self.layout.place_of(first);
-        let state = self.file(number)?;
-        let path = &state.path;
+    /// Appends labels to a file, of which the first is at byte `offset`; see
+    /// [`crate::DataSet::append`].
+    pub(crate) fn append(
+        &self,
+        state: &FileState,
+        number: u64,
+        offset: u64,
+        labels: &[u8],
+    ) -> Result<(), PlotError> {
+        let (disk, path, in_file) = (&*self.disk, &state.path, offset / LABEL);
         let found = state.found.unwrap_or(0);
-        if state.absent().start != first {
+        if state.absent().start != state.labels.start.saturating_add(in_file) {
             return Err(PlotError::Changed { path: path.clone(), found, expected: offset });
         }
-        let end = offset.saturating_add(labels.len() as u64);
-        if end.max(found) > state.expected() {
-            let expected = state.expected();
-            return Err(PlotError::Oversized {
-                path: path.clone(),
-                found: end.max(found),
-                expected,
-            });
+        let (end, expected) = (offset.saturating_add(labels.len() as u64), state.expected());
+        if end.max(found) > expected {
+            let found = end.max(found);
+            return Err(PlotError::Oversized { path: path.clone(), found, expected });
         }
-        let (disk, in_file) = (&*self.disk, offset / LABEL);
-        let before = self.block_before(&state, in_file)?;
+        let before = self.block_before(state, in_file)?;
         let manifest = self.manifest_from(number, in_file, &before, state.confirmed)?;
         let file = disk.open(path, Access::Write).map_err(PlotError::io("open", path))?;
         file.write_all_at(labels, offset).map_err(PlotError::io("write", path))?;
@@ -270,7 +195,7 @@ impl DataDir {
         if state.found.is_none() {
             files::sync_parent(disk, path)?;
         }
-        manifest.confirm(disk, in_file, &before, labels)
+        manifest.confirm(disk, in_file, (&before, labels), self.maker)
     }
 
     /// The labels on disk that share a block with label `in_file` and come before it.
@@ -298,85 +223,67 @@ impl DataDir {
     ) -> Result<Manifest, PlotError> {
         let disk = &*self.disk;
         let Some(mut manifest) = self.manifest(number)? else {
-            let path = self.path.clone();
-            let Sidecar { scrypt_n } = self.sidecar.ok_or(PlotError::NotAdopted { path })?;
-            let header = Header { scrypt_n, commitment: self.commitment(), adopted: in_file };
-            return Manifest::create(disk, &self.path, number, header);
+            return self.begin_manifest(number, in_file);
         };
         if confirmed.is_some_and(|confirmed| confirmed > in_file) {
             manifest.cut(disk, in_file, before)?;
         }
         Ok(manifest)
     }
+
+    /// Begins the manifest of a file whose first `adopted` labels another program made.
+    pub(crate) fn begin_manifest(&self, number: u64, adopted: u64) -> Result<Manifest, PlotError> {
+        let path = self.path.clone();
+        let n = self.sidecar.as_ref().map(|sidecar| sidecar.scrypt_n);
+        let scrypt_n = n.ok_or(PlotError::NotAdopted { path })?;
+        let header = Header { scrypt_n, commitment: self.commitment(), adopted };
+        Manifest::create(&*self.disk, &self.path, number, header)
+    }
 }
 
-fn layout_of(directory: &Path, metadata: &Metadata) -> Result<Layout, PlotError> {
-    let path = directory.join(crate::metadata::FILE_NAME);
+/// The layout that metadata describes.
+pub(crate) fn layout_of(directory: &Path, metadata: &Metadata) -> Result<Layout, PlotError> {
+    let path = directory.join(metadata::FILE_NAME);
     Layout::new(metadata).map_err(|why| PlotError::Damaged { path, why })
 }
 
-fn label_file(directory: &Path, number: u64) -> PathBuf {
+pub(crate) fn label_file(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("postdata_{number}.bin"))
 }
 
-/// Reads labels, most cheaply in order: it keeps the current file open.
-#[derive(Debug)]
-pub struct Reader<'a> {
-    directory: &'a DataDir,
-    open: Option<(u64, PathBuf, Box<dyn DiskFile>)>,
+/// Numbers of the label files in a directory.
+pub(crate) fn found(disk: &dyn Disk, path: &Path) -> Result<FileNumbers, PlotError> {
+    let names = disk.list(path).map_err(PlotError::io("list", path))?;
+    Ok(names.iter().filter_map(|name| number_of(name)).collect())
 }
 
-impl Reader<'_> {
-    /// Reads labels from number `first` on until `buffer` is full or the labels end; returns the
-    /// bytes read, a multiple of 16 if the buffer's length is one.
-    ///
-    /// # Errors
-    /// [`PlotError::Missing`], [`PlotError::Short`], or the system's.
-    pub fn read(&mut self, first: u64, buffer: &mut [u8]) -> Result<usize, PlotError> {
-        let layout = self.directory.layout;
-        let mut filled = 0;
-        while filled < buffer.len() {
-            let next = first.saturating_add(filled as u64 / LABEL);
-            if next >= layout.num_labels() {
-                break;
-            }
-            let (number, offset) = layout.place_of(next);
-            let left = usize::try_from(layout.bytes_of(number).saturating_sub(offset));
-            let end = filled.saturating_add(left.unwrap_or(usize::MAX)).min(buffer.len());
-            let part = buffer.get_mut(filled..end).unwrap_or_default();
-            self.read_in_file(number, offset, part)?;
-            filled = end;
+/// The number of a label file, by its name.
+fn number_of(path: &Path) -> Option<u64> {
+    let digits = path.file_name()?.to_str()?.strip_prefix("postdata_")?.strip_suffix(".bin")?;
+    let number: u64 = digits.parse().ok()?;
+    // No `+7` and no `007`.
+    (number.to_string() == digits).then_some(number)
+}
+
+/// Whether there are label files with labels in them.
+fn has_labels(disk: &dyn Disk, path: &Path) -> Result<bool, PlotError> {
+    for number in found(disk, path)?.iter() {
+        let file = label_file(path, number);
+        let length = disk.length(&file).map_err(PlotError::io("look at", &file))?;
+        if length.is_some_and(|length| length > 0) {
+            return Ok(true);
         }
-        Ok(filled)
     }
-
-    fn read_in_file(&mut self, number: u64, offset: u64, part: &mut [u8]) -> Result<(), PlotError> {
-        let (_, path, file) = match self.open.take() {
-            Some(open) if open.0 == number => self.open.insert(open),
-            _ => self.open.insert(open_to_read(self.directory, number)?),
-        };
-        file.read_exact_at(part, offset).map_err(|error| {
-            if error.kind() != io::ErrorKind::UnexpectedEof {
-                return PlotError::io("read", path)(error);
-            }
-            let found = file.length().unwrap_or(0);
-            let expected = self.directory.layout.bytes_of(number);
-            PlotError::Short { path: path.clone(), found, expected }
-        })
-    }
+    Ok(false)
 }
 
-fn open_to_read(
-    directory: &DataDir,
-    number: u64,
-) -> Result<(u64, PathBuf, Box<dyn DiskFile>), PlotError> {
-    let path = label_file(&directory.path, number);
-    match directory.disk.open(&path, Access::Read) {
-        Ok(file) => Ok((number, path, file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(PlotError::Missing { path }),
-        Err(error) => Err(PlotError::io("open", &path)(error)),
-    }
+/// Opens a label file to read it.
+pub(crate) fn open_to_read(
+    disk: &dyn Disk,
+    path: &Path,
+) -> Result<Box<dyn crate::disk::DiskFile>, PlotError> {
+    disk.open(path, Access::Read).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => PlotError::Missing { path: path.to_path_buf() },
+        _ => PlotError::io("open", path)(error),
+    })
 }
-
-#[cfg(test)]
-mod tests;

@@ -7,7 +7,7 @@
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A filesystem.
 pub trait Disk: Debug + Send + Sync {
@@ -29,6 +29,38 @@ pub trait Disk: Debug + Send + Sync {
     /// The system's.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Takes a file away for good.
+    ///
+    /// # Errors
+    /// The system's.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Names of the files in a directory, in no order; none where there is no directory.
+    ///
+    /// # Errors
+    /// The system's.
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// The room on the filesystem of a directory, which need not be there yet.
+    ///
+    /// # Errors
+    /// The system's.
+    fn room(&self, path: &Path) -> io::Result<Room>;
+
+    /// Bytes of the filesystem that a file takes, which may be more than its length or less; 0
+    /// where there is no such file.
+    ///
+    /// # Errors
+    /// The system's.
+    fn allocated(&self, path: &Path) -> io::Result<u64>;
+
+    /// Takes room for a file of `bytes` bytes, which is made if it is not there, without changing
+    /// its length or its content. Does nothing where the system has no such thing.
+    ///
+    /// # Errors
+    /// The system's; [`io::ErrorKind::StorageFull`] where there is no room.
+    fn reserve(&self, path: &Path, bytes: u64) -> io::Result<()>;
+
     /// Makes a directory, and those above it.
     ///
     /// # Errors
@@ -40,6 +72,15 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// The system's.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The room on a filesystem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Which filesystem: directories with the same number share their room.
+    pub filesystem: u64,
+    /// Bytes that may still be written.
+    pub available: u64,
 }
 
 /// What a file is opened for.
@@ -105,6 +146,64 @@ impl Disk for System {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let files = entries.filter(|entry| {
+            entry.as_ref().map_or(true, |entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        });
+        files.map(|entry| entry.map(|entry| entry.path())).collect()
+    }
+
+    #[cfg(unix)]
+    fn room(&self, path: &Path) -> io::Result<Room> {
+        let above = path.ancestors().find(|path| path.exists());
+        let path = above.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let space = rustix::fs::statvfs(path)?;
+        let available = space.f_bavail.saturating_mul(space.f_frsize);
+        let filesystem = std::os::unix::fs::MetadataExt::dev(&fs::metadata(path)?);
+        Ok(Room { filesystem, available })
+    }
+
+    /// Unknown: taken to be enough.
+    #[cfg(not(unix))]
+    fn room(&self, _: &Path) -> io::Result<Room> {
+        Ok(Room { filesystem: 0, available: u64::MAX })
+    }
+
+    fn allocated(&self, path: &Path) -> io::Result<u64> {
+        match fs::metadata(path) {
+            #[cfg(unix)]
+            Ok(metadata) => Ok(std::os::unix::fs::MetadataExt::blocks(&metadata) * 512),
+            #[cfg(not(unix))]
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn reserve(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        match fallocate(&file, FallocateFlags::KEEP_SIZE, 0, bytes) {
+            // Neither every filesystem nor every kernel can.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn reserve(&self, _: &Path, _: u64) -> io::Result<()> {
+        Ok(())
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {

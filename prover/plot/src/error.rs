@@ -1,6 +1,8 @@
 //! What can go wrong with data on disk: what happened, where, and what to do.
 
 use crate::metadata::BadMetadata;
+use crate::numbers::FileNumbers;
+use bytesize::ByteSize;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -109,6 +111,67 @@ pub enum PlotError {
         /// The length we left it with.
         expected: u64,
     },
+    /// Directories that were named as one data set say different things of it.
+    #[error(
+        "{} and {} are not of one data set: their {what} differs",
+        first.display(),
+        other.display()
+    )]
+    Disagree {
+        /// What differs.
+        what: &'static str,
+        /// The first directory.
+        first: PathBuf,
+        /// The one that differs from it.
+        other: PathBuf,
+    },
+    /// Two directories hold the same file.
+    #[error(
+        "label file {file} is in both {} and {}: name only the directory whose file is to count",
+        first.display(),
+        second.display()
+    )]
+    Twice {
+        /// The file's number.
+        file: u64,
+        /// One directory.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// Some files are in none of the directories that were named.
+    #[error(
+        "label files {files} are in none of the directories named: name theirs too{}",
+        last_seen(seen)
+    )]
+    Unplaced {
+        /// Their numbers.
+        files: FileNumbers,
+        /// Where they were when they were last seen.
+        seen: Vec<PathBuf>,
+    },
+    /// A change of size was interrupted.
+    #[error(
+        "changing the size between {few} and {many} units was interrupted: run the same `init          --grow` or `shrink` again"
+    )]
+    Resizing {
+        /// The smaller size, in units.
+        few: u32,
+        /// The larger size.
+        many: u32,
+    },
+    /// The files do not fit.
+    #[error(
+        "there is no room for {} more of labels{}: make room, name another directory, or ask for          fewer units; nothing was changed",
+        sized(*missing),
+        rooms(places)
+    )]
+    NoRoom {
+        /// Bytes that fit nowhere.
+        missing: u64,
+        /// Each directory, and the bytes that it could still take.
+        places: Vec<(PathBuf, u64)>,
+    },
     /// Another process uses the directory.
     #[error(
         "{} is in use by another postmesh process: stop that one first",
@@ -126,4 +189,20 @@ impl PlotError {
         let path = path.to_path_buf();
         move |why| Self::Io { action, path, why }
     }
+}
+
+/// Bytes for people: `1.5 TiB`.
+fn sized(bytes: u64) -> ByteSize {
+    ByteSize::b(bytes)
+}
+
+fn last_seen(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    if paths.is_empty() { String::new() } else { format!(" (last seen in {})", paths.join(", ")) }
+}
+
+fn rooms(places: &[(PathBuf, u64)]) -> String {
+    let room = |(path, bytes): &(PathBuf, u64)| format!("{} in {}", sized(*bytes), path.display());
+    let rooms: Vec<String> = places.iter().map(room).collect();
+    if rooms.is_empty() { String::new() } else { format!(" (room: {})", rooms.join(", ")) }
 }

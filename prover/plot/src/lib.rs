@@ -5,11 +5,13 @@
 //! `postdata_1.bin`… hold 16-byte labels in order, each file `MaxFileSize` bytes long, the last
 //! one what remains. Beside them lie files of ours: `postmesh.json` with what the reference's
 //! metadata does not say (scrypt's N), a manifest for each label file that says which of its
-//! labels are safe, a journal of the proof that is being made, and locks.
+//! labels are safe, a journal of the proof that is being made, and locks. One data set may be
+//! spread over several directories and disks: each then holds some of the files.
 //!
 //! One rule holds everywhere: labels that are known to be there are never truncated, deleted or
 //! written over. The crate knows files, and neither how labels are made nor what a proof is.
 
+mod arrange;
 mod directory;
 pub mod disk;
 mod error;
@@ -19,14 +21,20 @@ mod layout;
 mod lock;
 mod manifest;
 mod metadata;
+mod numbers;
+mod set;
 mod sidecar;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulated;
 
-pub use directory::{DataDir, FileState, Reader};
+pub use arrange::{Arrangement, Place, Share};
+pub use directory::FileState;
 pub use error::PlotError;
 pub use journal::{Journal, JournalKey, Scanned};
 pub use layout::Layout;
 pub use lock::Lock;
+pub use manifest::{BLOCK_LABELS, Slot};
 pub use metadata::{BadMetadata, Metadata};
+pub use numbers::FileNumbers;
+pub use set::{DataSet, Reader, grouped};
 pub use sidecar::Sidecar;

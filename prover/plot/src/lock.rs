@@ -26,6 +26,26 @@ impl Lock {
         Self::exclusive_file(directory, FILE_NAME)
     }
 
+    /// Locks several directories for writing.
+    ///
+    /// # Errors
+    /// Those of [`Lock::exclusive`]; none is then locked.
+    pub fn exclusive_all<'a>(
+        directories: impl IntoIterator<Item = &'a Path>,
+    ) -> Result<Vec<Self>, PlotError> {
+        directories.into_iter().map(Self::exclusive).collect()
+    }
+
+    /// Locks several directories for reading.
+    ///
+    /// # Errors
+    /// Those of [`Lock::shared`]; none is then locked.
+    pub fn shared_all<'a>(
+        directories: impl IntoIterator<Item = &'a Path>,
+    ) -> Result<Vec<Self>, PlotError> {
+        directories.into_iter().map(Self::shared).collect()
+    }
+
     /// Locks the journal of a directory: readers may prove side by side, but one writes it.
     ///
     /// # Errors

@@ -6,8 +6,11 @@
 //! file without a manifest was made by another program; all of it counts.
 //!
 //! Layout, little-endian: a header of 64 bytes (`magic[8] ‖ version u32 ‖ N u32 ‖ commitment[32]
-//! ‖ adopted u64 ‖ check[8]`), then for each MiB of labels a slot of 64 bytes (`labels u32 ‖
-//! reserved[20] ‖ BLAKE3 of the labels[32] ‖ check[8]`). `check` is the start of BLAKE3 over the
+//! ‖ adopted u64 ‖ check[8]`), then for each MiB of labels a slot of 64 bytes (`labels u32 ‖ maker
+//! u16 ‖ flags u16 ‖ reserved[16] ‖ BLAKE3 of the labels[32] ‖ check[8]`). `maker` counts the
+//! sidecar's list of makers from 1 on and is the last that wrote in the block, 0 where it is not
+//! known; flag 1 says that another program made the labels and that they were hashed as they
+//! were found. `check` is the start of BLAKE3 over the
 //! slot's number and the bytes before it, so that a torn slot is told from a whole one. `adopted`
 //! is how many labels another program had made when the manifest was begun.
 
@@ -20,7 +23,7 @@ use post::{Commitment, ScryptN};
 use std::path::{Path, PathBuf};
 
 /// Labels that a slot covers: 1 MiB of them.
-pub(crate) const BLOCK_LABELS: u64 = 1 << 16;
+pub const BLOCK_LABELS: u64 = 1 << 16;
 const SLOT_BYTES: u64 = 64;
 /// Slots read at a time: 64 KiB of them.
 const SLOTS_AT_ONCE: u64 = 1024;
@@ -45,12 +48,21 @@ pub(crate) struct Header {
     pub(crate) adopted: u64,
 }
 
-/// What is known of a block.
+/// What is known of a block: 1 MiB of a label file, or what its end holds of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Slot {
-    labels: u32,
-    hash: [u8; 32],
+pub struct Slot {
+    /// Labels that it vouches for, from the block's first one on.
+    pub labels: u32,
+    /// Which of the directory's makers wrote it, counted from 1 on; 0 where that is not known.
+    pub maker: u16,
+    /// Whether another program made the labels, which were hashed as they were found.
+    pub adopted: bool,
+    /// BLAKE3 of the labels' bytes.
+    pub hash: [u8; 32],
 }
+
+/// The flag of adopted labels.
+const ADOPTED: u16 = 1;
 
 impl Manifest {
     /// The manifest of label file `number`, if it has one.
@@ -137,7 +149,7 @@ impl Manifest {
         for (byte, value) in bytes.iter_mut().zip(header.encode()) {
             *byte = value;
         }
-        if let Some(slot) = Slot::of(before) {
+        if let Some(slot) = Slot::of(before, 0) {
             bytes.extend(slot.encode(block));
         }
         files::replace(disk, &self.path, &bytes)?;
@@ -148,13 +160,13 @@ impl Manifest {
     /// Vouches for labels that were just synced: `first` is the number within the file of the
     /// first of `labels`. Durable when it returns.
     ///
-    /// `before` are the labels of the same block that come before them.
+    /// `before` are the labels of the same block that come before them; `maker` made them.
     pub(crate) fn confirm(
         &self,
         disk: &dyn Disk,
         first: u64,
-        before: &[u8],
-        labels: &[u8],
+        (before, labels): (&[u8], &[u8]),
+        maker: u16,
     ) -> Result<(), PlotError> {
         let file = self.open_file(disk, Access::Write)?;
         let mut bytes = [before, labels].concat();
@@ -162,15 +174,38 @@ impl Manifest {
         let block_bytes = usize::try_from(BLOCK_LABELS * LABEL).unwrap_or(usize::MAX);
         while !bytes.is_empty() {
             let rest = bytes.split_off(block_bytes.min(bytes.len()));
-            if let Some(slot) = Slot::of(&bytes) {
-                let sealed = slot.encode(block);
-                file.write_all_at(&sealed, offset_of(block))
-                    .map_err(PlotError::io("write", &self.path))?;
+            if let Some(slot) = Slot::of(&bytes, maker) {
+                self.write(&*file, block, slot)?;
             }
             bytes = rest;
             block += 1;
         }
         file.sync().map_err(PlotError::io("sync", &self.path))
+    }
+
+    /// The slot of a block, if there is a whole one.
+    pub(crate) fn slot(&self, disk: &dyn Disk, block: u64) -> Result<Option<Slot>, PlotError> {
+        let file = self.open_file(disk, Access::Read)?;
+        let mut bytes = [0; SLOT_BYTES as usize];
+        match file.read_exact_at(&mut bytes, offset_of(block)) {
+            Ok(()) => Ok(Slot::decode(&bytes, block)),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(PlotError::io("read", &self.path)(error)),
+        }
+    }
+
+    /// Writes the slots of blocks whose labels are on disk already. Durable when it returns.
+    pub(crate) fn set(&self, disk: &dyn Disk, slots: &[(u64, Slot)]) -> Result<(), PlotError> {
+        let file = self.open_file(disk, Access::Write)?;
+        for (block, slot) in slots {
+            self.write(&*file, *block, *slot)?;
+        }
+        file.sync().map_err(PlotError::io("sync", &self.path))
+    }
+
+    fn write(&self, file: &dyn DiskFile, block: u64, slot: Slot) -> Result<(), PlotError> {
+        let written = file.write_all_at(&slot.encode(block), offset_of(block));
+        written.map_err(PlotError::io("write", &self.path))
     }
 
     fn open_file(&self, disk: &dyn Disk, access: Access) -> Result<Box<dyn DiskFile>, PlotError> {
@@ -238,20 +273,45 @@ impl Header {
 
 impl Slot {
     /// The slot of a block that begins with these labels; none for none.
-    fn of(labels: &[u8]) -> Option<Self> {
+    fn of(labels: &[u8], maker: u16) -> Option<Self> {
         let count = u32::try_from(labels.len() as u64 / LABEL).ok()?;
-        (count > 0).then(|| Self { labels: count, hash: blake3::hash(labels).into() })
+        let hash = || blake3::hash(labels).into();
+        (count > 0).then(|| Self { labels: count, maker, adopted: false, hash: hash() })
+    }
+
+    /// The slot of a block with these labels, which another program made.
+    #[must_use]
+    pub fn adopted(labels: &[u8]) -> Option<Self> {
+        Self::of(labels, 0).map(|slot| Self { adopted: true, ..slot })
+    }
+
+    /// Whether the block that begins with these bytes is as it was when the slot was written;
+    /// `None` where there are fewer labels than it vouches for.
+    #[must_use]
+    pub fn agrees(&self, bytes: &[u8]) -> Option<bool> {
+        let count = usize::try_from(u64::from(self.labels) * LABEL).ok()?;
+        bytes.get(..count).map(|labels| *blake3::hash(labels).as_bytes() == self.hash)
     }
 
     fn encode(self, block: u64) -> [u8; SLOT_BYTES as usize] {
-        seal(block, &[&self.labels.to_le_bytes(), &[0; 20], &self.hash])
+        let flags = if self.adopted { ADOPTED } else { 0 };
+        let [labels, maker, flags]: [&[u8]; 3] =
+            [&self.labels.to_le_bytes(), &self.maker.to_le_bytes(), &flags.to_le_bytes()];
+        seal(block, &[labels, maker, flags, &[0; 16], &self.hash])
     }
 
     fn decode(bytes: &[u8; SLOT_BYTES as usize], block: u64) -> Option<Self> {
         let (labels, rest) = bytes.split_first_chunk::<4>()?;
-        let (_, rest) = rest.split_first_chunk::<20>()?;
+        let (maker, rest) = rest.split_first_chunk::<2>()?;
+        let (flags, rest) = rest.split_first_chunk::<2>()?;
+        let (_, rest) = rest.split_first_chunk::<16>()?;
         let (hash, _) = rest.split_first_chunk::<32>()?;
-        let slot = Self { labels: u32::from_le_bytes(*labels), hash: *hash };
+        let slot = Self {
+            labels: u32::from_le_bytes(*labels),
+            maker: u16::from_le_bytes(*maker),
+            adopted: u16::from_le_bytes(*flags) == ADOPTED,
+            hash: *hash,
+        };
         let fits = u64::from(slot.labels) <= BLOCK_LABELS && slot.labels > 0;
         (fits && slot.encode(block) == *bytes).then_some(slot)
     }
@@ -274,12 +334,16 @@ mod tests {
         let manifest = Manifest::create(&System, root.path(), 3, header(0)).unwrap();
         assert_eq!(manifest.confirmed(&System).unwrap(), 0);
         let block = vec![5; (BLOCK_LABELS * LABEL) as usize];
-        manifest.confirm(&System, 0, &[], &block[..160]).unwrap();
+        manifest.confirm(&System, 0, (&[], &block[..160]), 0).unwrap();
         assert_eq!(manifest.confirmed(&System).unwrap(), 10);
         // The rest of the block and some of the next.
         let more = [&block[160..], &block[..320]].concat();
-        manifest.confirm(&System, 10, &block[..160], &more).unwrap();
+        manifest.confirm(&System, 10, (&block[..160], &more), 3).unwrap();
         assert_eq!(manifest.confirmed(&System).unwrap(), BLOCK_LABELS + 20);
+        let slot = manifest.slot(&System, 0).unwrap().unwrap();
+        assert_eq!((u64::from(slot.labels), slot.maker, slot.adopted), (BLOCK_LABELS, 3, false));
+        assert_eq!((slot.agrees(&block), slot.agrees(&block[16..])), (Some(true), None));
+        assert_eq!(manifest.slot(&System, 2).unwrap(), None);
         let opened = Manifest::open(&System, root.path(), 3).unwrap().unwrap();
         assert_eq!(opened, manifest);
         assert_eq!(opened.header(), header(0));
@@ -292,7 +356,7 @@ mod tests {
         let adopted = BLOCK_LABELS + 7;
         let manifest = Manifest::create(&System, root.path(), 0, header(adopted)).unwrap();
         assert_eq!(manifest.confirmed(&System).unwrap(), adopted);
-        manifest.confirm(&System, adopted, &[1; 7 * 16], &[2; 32]).unwrap();
+        manifest.confirm(&System, adopted, (&[1; 7 * 16], &[2; 32]), 0).unwrap();
         assert_eq!(manifest.confirmed(&System).unwrap(), adopted + 2);
     }
 
@@ -301,7 +365,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut manifest = Manifest::create(&System, root.path(), 0, header(0)).unwrap();
         let labels = vec![5; (2 * BLOCK_LABELS * LABEL) as usize + 160];
-        manifest.confirm(&System, 0, &[], &labels).unwrap();
+        manifest.confirm(&System, 0, (&[], &labels), 0).unwrap();
         assert_eq!(manifest.confirmed(&System).unwrap(), 2 * BLOCK_LABELS + 10);
         manifest.cut(&System, BLOCK_LABELS + 3, &labels[..48]).unwrap();
         assert_eq!(manifest.confirmed(&System).unwrap(), BLOCK_LABELS + 3);
@@ -316,7 +380,7 @@ mod tests {
     fn a_torn_slot_vouches_for_nothing_and_a_damaged_header_is_named() {
         let root = tempfile::tempdir().unwrap();
         let manifest = Manifest::create(&System, root.path(), 0, header(0)).unwrap();
-        manifest.confirm(&System, 0, &[], &[1; 32]).unwrap();
+        manifest.confirm(&System, 0, (&[], &[1; 32]), 0).unwrap();
         let whole = fs::read(&manifest.path).unwrap();
         for at in 64..128 {
             let mut torn = whole.clone();
@@ -337,10 +401,10 @@ mod tests {
 
     #[test]
     fn a_slot_of_another_block_is_no_slot() {
-        let slot = Slot { labels: 3, hash: [9; 32] };
+        let slot = Slot { labels: 3, maker: 7, adopted: true, hash: [9; 32] };
         assert_eq!(Slot::decode(&slot.encode(1), 1), Some(slot));
         assert_eq!(Slot::decode(&slot.encode(1), 2), None);
-        let none = Slot { labels: 0, hash: [9; 32] };
+        let none = Slot { labels: 0, ..slot };
         assert_eq!(Slot::decode(&none.encode(1), 1), None);
     }
 }

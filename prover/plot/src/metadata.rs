@@ -158,6 +158,28 @@ impl Metadata {
         self.nonce_value = Some(candidate.label);
     }
 
+    /// The facts of another directory of the same data set, with the fields of others as they are
+    /// here.
+    pub(crate) fn with_facts_of(&self, other: &Self) -> Self {
+        Self { raw: self.raw.clone(), ..other.clone() }
+    }
+
+    /// Takes over what another directory of the same data set knows better of the VRF nonce: a
+    /// smaller label, and how far the search past the data went.
+    pub(crate) fn take_better_nonce(&mut self, other: &Self) {
+        let ours = self.vrf_nonce().map(|candidate| candidate.label);
+        let theirs = other.vrf_nonce().map(|candidate| candidate.label);
+        let better = match (ours, theirs) {
+            (Some(ours), Some(theirs)) => theirs < ours,
+            (None, Some(_)) => true,
+            (_, None) => self.nonce.is_none(),
+        };
+        if better {
+            (self.nonce, self.nonce_value) = (other.nonce, other.nonce_value);
+        }
+        self.last_position = self.last_position.max(other.last_position);
+    }
+
     pub(crate) fn load(disk: &dyn Disk, directory: &Path) -> Result<Option<Self>, PlotError> {
         let path = directory.join(FILE_NAME);
         let Some(bytes) = files::read_small(disk, &path)? else {

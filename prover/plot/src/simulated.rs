@@ -7,7 +7,7 @@
 //! dropped, torn at a sector or felt by the file's length alone, each name kept or dropped, in any
 //! combination. A system that keeps more order than this loses less.
 
-use crate::disk::{Access, Disk, DiskFile};
+use crate::disk::{Access, Disk, DiskFile, Room};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a disk writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
+
+/// The room of each filesystem.
+const ROOM_BYTES: u64 = 1 << 30;
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +51,29 @@ struct Write {
 enum NameChange {
     Create(PathBuf, usize),
     Rename(PathBuf, PathBuf, usize),
+    Remove(PathBuf),
+}
+
+impl NameChange {
+    /// Whether it is a change of the names in a directory.
+    fn is_inside(&self, directory: &Path) -> bool {
+        let inside = |name: &Path| name.parent() == Some(directory);
+        match self {
+            Self::Create(name, _) | Self::Remove(name) => inside(name),
+            Self::Rename(from, to, _) => inside(from) || inside(to),
+        }
+    }
+
+    fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
+        match self {
+            Self::Create(path, file) => names.insert(path.clone(), *file),
+            Self::Rename(from, to, file) => {
+                names.remove(from);
+                names.insert(to.clone(), *file)
+            }
+            Self::Remove(path) => names.remove(path),
+        };
+    }
 }
 
 impl Simulated {
@@ -73,13 +99,7 @@ impl Simulated {
             if draw.below(2) == 0 {
                 continue;
             }
-            match change {
-                NameChange::Create(path, file) => names.insert(path.clone(), *file),
-                NameChange::Rename(from, to, file) => {
-                    names.remove(from);
-                    names.insert(to.clone(), *file)
-                }
-            };
+            change.apply(&mut names);
         }
         let files = state.files.iter().map(|content| content.survivor(&mut draw)).collect();
         let durable_names = names.clone();
@@ -195,23 +215,56 @@ impl Disk for Simulated {
         Ok(())
     }
 
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.operate()?;
+        state.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
+        state.pending_names.push(NameChange::Remove(path.to_path_buf()));
+        Ok(())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let state = self.operate()?;
+        Ok(state.names.keys().filter(|name| name.parent() == Some(path)).cloned().collect())
+    }
+
+    /// Each directory of the root is a filesystem of [`ROOM_BYTES`].
+    fn room(&self, path: &Path) -> io::Result<Room> {
+        let state = self.operate()?;
+        let root = |path: &Path| path.components().nth(1).map(|name| name.as_os_str().to_owned());
+        let root_of_path = root(path);
+        let files = state.names.iter().filter(|(name, _)| root(name) == root_of_path);
+        let used = files.filter_map(|(_, file)| state.files.get(*file));
+        let used: usize = used.map(|content| content.now.len()).sum();
+        let name = root_of_path.unwrap_or_default();
+        let filesystem = name
+            .as_encoded_bytes()
+            .iter()
+            .fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+        Ok(Room { filesystem, available: ROOM_BYTES.saturating_sub(used as u64) })
+    }
+
+    fn allocated(&self, path: &Path) -> io::Result<u64> {
+        Ok(self.length(path)?.unwrap_or(0))
+    }
+
+    fn reserve(&self, path: &Path, _: u64) -> io::Result<()> {
+        self.open(path, Access::Write).map(drop)
+    }
+
     fn create_directory(&self, _: &Path) -> io::Result<()> {
         self.operate().map(drop)
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         let mut state = self.operate()?;
-        let inside = |name: &Path| name.parent() == Some(path);
-        let synced: Vec<_> = state
-            .names
-            .iter()
-            .filter(|(name, _)| inside(name))
-            .map(|(n, f)| (n.clone(), *f))
-            .collect();
-        state.durable_names.retain(|name, _| !inside(name));
-        state.durable_names.extend(synced);
-        state.pending_names.retain(|change| match change {
-            NameChange::Create(name, _) | NameChange::Rename(name, _, _) => !inside(name),
+        // A name that moved between two directories moved in both: filesystems keep a journal.
+        let State { durable_names, pending_names, .. } = &mut *state;
+        pending_names.retain(|change| {
+            let synced = change.is_inside(path);
+            if synced {
+                change.apply(durable_names);
+            }
+            !synced
         });
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::progress::Progress;
 use crate::settings;
 use crate::stop::Stop;
 use cpu::Labels;
-use plot::{DataDir, FileState, Lock, PlotError, Reader};
+use plot::{DataSet, FileState, PlotError, Reader};
 use post::label::LabelFault;
 use post::{Commitment, LABEL_BYTES, LabelRange, Labeler};
 use serde::Serialize;
@@ -51,8 +51,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result {
     }
     let network = settings::network(&args.network, &ProofArgs::default())?;
     let stop = Stop::on_signals()?;
-    let _lock = Lock::shared(&args.data_dir)?;
-    let directory = DataDir::open(&args.data_dir)?;
+    let (_locks, directory) = super::open_shared(&args.data)?;
     let n = super::scrypt_n(&directory, &network)?;
     let metadata = directory.metadata();
     let commitment = Commitment::new(&metadata.node_id, &metadata.commitment_atx_id);
@@ -129,7 +128,7 @@ enum Failed {
 /// The labels of a run that differ on disk. A run that cannot be read is bad, and the next one is
 /// looked at.
 fn differences(
-    directory: &DataDir,
+    directory: &DataSet,
     reader: &mut Reader<'_>,
     labels: &mut Labels,
     run: LabelRange,

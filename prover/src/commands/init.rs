@@ -1,45 +1,42 @@
 //! `init`: makes what is missing of a data set.
 
-use crate::args::{InitArgs, ProofArgs};
-use crate::init::{Init, InitError};
+use super::space::Request;
+use crate::args::InitArgs;
+use crate::init::{Init, InitError, refuse_foreign};
 use crate::outcome::{ExitCode, Failure, Result, answer};
-use crate::settings::{self, Network};
+use crate::settings;
 use crate::stop::Stop;
 use cpu::Labels;
-use plot::{DataDir, Lock, Metadata, PlotError, Sidecar};
+use plot::{DataSet, Lock, PlotError};
 use post::label::LabelFault;
 use post::{Commitment, Labeler, ScryptN};
 use serde_json::json;
 use std::fs;
 use std::time::Instant;
 
-/// The reference's default: 4 GiB a file.
-const FILE_BYTES: u64 = 4 << 30;
-
 /// Makes the labels of an identity, or goes on where an earlier run stopped.
 pub(crate) fn init(args: &InitArgs) -> Result {
-    let network = settings::network(&args.network, &ProofArgs::default())?;
-    refuse_units(args, &network)?;
     let stop = Stop::on_signals()?;
-    let path = &args.data_dir;
-    if !path.exists() {
-        plot::Layout::new(&wanted(args, &network))
-            .map_err(|why| Failure::usage(why.to_string()))?;
-        fs::create_dir_all(path)?;
+    // Nothing is made, not even a directory, for a request that makes no sense.
+    let request = Request::new(&args.space)?;
+    request.arrange()?;
+    for place in &request.places {
+        fs::create_dir_all(&place.path).map_err(|error| {
+            Failure::CouldNot(anyhow::anyhow!("cannot create {}: {error}", place.path.display()))
+        })?;
     }
-    let _lock = Lock::exclusive(path)?;
-    let (mut directory, n) = match DataDir::open(path) {
-        Err(PlotError::NoData { .. }) => create(args, &network)?,
-        other => adopt(other?, args, &network)?,
-    };
+    let _locks = Lock::exclusive_all(request.places.iter().map(|place| place.path.as_path()))?;
+    // Now that nobody else can change it.
+    let request = Request::new(&args.space)?;
+    let (mut set, n) = arranged(request)?;
     let start = Instant::now();
-    let metadata = directory.metadata();
+    let metadata = set.metadata();
     let commitment = Commitment::new(&metadata.node_id, &metadata.commitment_atx_id);
     let mut labels = Labels::new(commitment, n, settings::threads(&args.work));
     let kernel = labels.kernel();
     let (mut draw, stop) = (draw_below, || stop.is_set());
     let mut init = Init {
-        directory: &mut directory,
+        set: &mut set,
         n,
         labeler: &mut labels,
         stop: &stop,
@@ -50,9 +47,6 @@ pub(crate) fn init(args: &InitArgs) -> Result {
         Err(InitError::Label(LabelFault::Stopped)) => {
             eprintln!("stopped; what was made is on disk: run the same command again to go on");
             return Ok(ExitCode::CouldNot);
-        }
-        Err(foreign @ InitError::Foreign { .. }) => {
-            return Err(Failure::usage(foreign.to_string()));
         }
         Err(error @ (InitError::Plot(_) | InitError::Label(_))) => {
             eprintln!(
@@ -81,65 +75,26 @@ pub(crate) fn init(args: &InitArgs) -> Result {
     Ok(ExitCode::Done)
 }
 
-fn refuse_units(args: &InitArgs, network: &Network) -> Result<()> {
-    let (min, max) = (network.params.units_min, network.params.units_max);
-    if (min..=max).contains(&args.units) {
-        return Ok(());
+/// The data set with every file in its place, and room for what is missing.
+fn arranged(request: Request) -> Result<(DataSet, ScryptN)> {
+    if let Some(set) = &request.found {
+        refuse_foreign(set, request.n, &mut draw_below).map_err(|error| match error {
+            InitError::Plot(error) => Failure::from(error),
+            foreign => Failure::usage(foreign.to_string()),
+        })?;
     }
-    let units = args.units;
-    Err(Failure::usage(format!("--units {units}: this network allows {min} to {max}")))
-}
-
-/// The metadata that the request asks for.
-fn wanted(args: &InitArgs, network: &Network) -> Metadata {
-    Metadata::new(
-        args.node_id,
-        args.commitment_atx,
-        args.labels_per_unit.unwrap_or(network.params.labels_per_unit),
-        args.units,
-        args.max_file_size.unwrap_or(FILE_BYTES),
-    )
-}
-
-fn create(args: &InitArgs, network: &Network) -> Result<(DataDir, ScryptN)> {
-    let n = network.params.scrypt_n;
-    let wanted = wanted(args, network);
-    plot::Layout::new(&wanted).map_err(|why| Failure::usage(why.to_string()))?;
-    Ok((DataDir::create(&args.data_dir, wanted, Sidecar { scrypt_n: n })?, n))
-}
-
-/// Data that is there must be the data that is asked for; both sides are named where it is not.
-fn adopt(directory: DataDir, args: &InitArgs, network: &Network) -> Result<(DataDir, ScryptN)> {
-    let n = super::scrypt_n(&directory, network)?;
-    let (found, mut wanted) = (directory.metadata(), wanted(args, network));
-    if args.max_file_size.is_none() {
-        wanted.max_file_size = found.max_file_size;
+    let arrangement = request.arrange()?;
+    let set = arrangement.carry_out(request.found, request.n)?;
+    set.whole()?;
+    match set.reserve() {
+        // What is reserved stays so: it is ours, and the next run counts it.
+        Err(PlotError::Io { action, path, why }) => {
+            let path = path.display();
+            let text = format!("cannot {action} {path}: {why}; no label was made");
+            Err(Failure::CouldNot(anyhow::anyhow!(text)))
+        }
+        other => Ok(other.map(|()| (set, request.n))?),
     }
-    let differs = [
-        ("identity", found.node_id.to_string(), wanted.node_id.to_string()),
-        (
-            "commitment ATX",
-            found.commitment_atx_id.to_string(),
-            wanted.commitment_atx_id.to_string(),
-        ),
-        ("units", found.num_units.to_string(), wanted.num_units.to_string()),
-        ("labels per unit", found.labels_per_unit.to_string(), wanted.labels_per_unit.to_string()),
-        ("file size", found.max_file_size.to_string(), wanted.max_file_size.to_string()),
-    ];
-    let differs: Vec<String> = differs
-        .into_iter()
-        .filter(|(_, found, wanted)| found != wanted)
-        .map(|(what, found, wanted)| format!("\n  {what}: {found} on disk, {wanted} asked for"))
-        .collect();
-    if differs.is_empty() {
-        return Ok((directory, n));
-    }
-    Err(Failure::usage(format!(
-        "{} holds other data than asked for; nothing was changed:{}\nAsk for what is on disk, or \
-         choose another directory.",
-        directory.path().display(),
-        differs.concat()
-    )))
 }
 
 /// A number below `bound` that nobody can foresee; 0 where the system has no randomness.

@@ -8,7 +8,6 @@ use crate::prove::{Job, ProveError, Surroundings};
 use crate::randomx::Pows;
 use crate::settings;
 use crate::stop::Stop;
-use plot::{DataDir, Lock};
 use post::verify::{Failure as Verdict, Indices};
 use post::{Params, Statement};
 use serde_json::json;
@@ -26,8 +25,7 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
     let network = settings::network(&args.network, &args.proof)?;
     let nonces = settings::nonces(args.proving.nonces)?;
     let stop = Stop::on_signals()?;
-    let _lock = Lock::shared(&args.data_dir)?;
-    let directory = DataDir::open(&args.data_dir)?;
+    let (_locks, directory) = super::open_shared(&args.data)?;
     let scrypt_n = super::scrypt_n(&directory, &network)?;
     let threads = settings::threads(&args.work);
     let metadata = directory.metadata();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::args::RandomXArg;
 use cpu::Labels;
-use plot::{Metadata, Sidecar};
+use plot::Metadata;
 use post::k2pow::Difficulty;
 use post::search::GroupCipher;
 use post::{AtxId, Challenge, Commitment, Labeler, NodeId, ScryptN};
@@ -39,12 +39,11 @@ fn job(labels_per_unit: u64, num_units: u32, k1: u32, k2: u32, nonces: u32) -> J
     }
 }
 
-fn filled(root: &std::path::Path, job: &Job, labels_per_file: u64) -> DataDir {
+fn filled(root: &std::path::Path, job: &Job, labels_per_file: u64) -> DataSet {
     let Statement { labels_per_unit, num_units, .. } = job.statement;
     let bytes = labels_per_file * LABEL_BYTES as u64;
     let metadata = Metadata::new(NODE_ID, ATX, labels_per_unit, num_units, bytes);
-    let sidecar = Sidecar { scrypt_n: job.params.scrypt_n };
-    let mut directory = DataDir::create(root, metadata, sidecar).unwrap();
+    let mut directory = DataSet::create(root, metadata, job.params.scrypt_n).unwrap();
     let commitment = Commitment::new(&NODE_ID, &ATX);
     let mut labels = Labels::new(commitment, job.params.scrypt_n, threads(1));
     for file in directory.survey().unwrap() {
@@ -56,13 +55,13 @@ fn filled(root: &std::path::Path, job: &Job, labels_per_file: u64) -> DataDir {
     directory
 }
 
-fn proven(job: &Job, directory: &DataDir) -> Result<Proof, ProveError> {
+fn proven(job: &Job, directory: &DataSet) -> Result<Proof, ProveError> {
     let around = Surroundings { pows: &POWS, stop: &|| false, progress: &|_, _, _| () };
     prove(job, directory, &around)
 }
 
 /// The winner by the definition: every label in order, every nonce of a pass, no threads.
-fn by_definition(job: &Job, directory: &DataDir, keys: &[GroupKeys]) -> Option<Winner> {
+fn by_definition(job: &Job, directory: &DataSet, keys: &[GroupKeys]) -> Option<Winner> {
     let num_labels = job.statement.num_labels().unwrap();
     let threshold = Threshold::new(job.params.k1, num_labels).unwrap();
     let ciphers: Vec<_> = keys.iter().map(GroupCipher::new).collect();
@@ -152,7 +151,7 @@ fn it_stops_on_request_and_refuses_incomplete_data() {
 }
 
 /// A stop at the `count`-th question, and what was scanned until then.
-fn stopped_after(job: &Job, directory: &DataDir, count: u32) -> Result<Proof, ProveError> {
+fn stopped_after(job: &Job, directory: &DataSet, count: u32) -> Result<Proof, ProveError> {
     let asked = AtomicU32::new(0);
     let stop = || asked.fetch_add(1, Ordering::Relaxed) >= count;
     prove(job, directory, &Surroundings { pows: &POWS, stop: &stop, progress: &|_, _, _| () })

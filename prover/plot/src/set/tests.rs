@@ -5,15 +5,19 @@ use crate::simulated::Simulated;
 use post::{AtxId, NodeId, ScryptN};
 use std::fs;
 
-fn sidecar() -> Sidecar {
-    Sidecar { scrypt_n: ScryptN::new(2).unwrap() }
+fn n() -> ScryptN {
+    ScryptN::new(2).unwrap()
+}
+
+fn path(set: &DataSet) -> PathBuf {
+    set.paths().next().unwrap().to_path_buf()
 }
 
 /// Two units of five labels in files of four: 4 + 4 + 2.
-fn new_directory() -> (tempfile::TempDir, DataDir) {
+fn new_directory() -> (tempfile::TempDir, DataSet) {
     let root = tempfile::tempdir().unwrap();
     let metadata = Metadata::new(NodeId([1; 32]), AtxId([2; 32]), 5, 2, 64);
-    let directory = DataDir::create(&root.path().join("data"), metadata, sidecar()).unwrap();
+    let directory = DataSet::create(&root.path().join("data"), metadata, n()).unwrap();
     (root, directory)
 }
 
@@ -21,7 +25,7 @@ fn labels(range: std::ops::Range<u8>) -> Vec<u8> {
     range.flat_map(|label| [label; 16]).collect()
 }
 
-fn fill(directory: &mut DataDir) {
+fn fill(directory: &mut DataSet) {
     for range in [0..4, 4..8, 8..10] {
         directory.append(u64::from(range.start), &labels(range)).unwrap();
     }
@@ -31,8 +35,8 @@ fn fill(directory: &mut DataDir) {
 fn labels_are_read_back_across_files() {
     let (_root, mut directory) = new_directory();
     fill(&mut directory);
-    let opened = DataDir::open(directory.path()).unwrap();
-    assert_eq!(opened.sidecar(), Some(sidecar()));
+    let opened = DataSet::open(&[path(&directory)]).unwrap();
+    assert_eq!(opened.scrypt_n(), Some(n()));
     let mut buffer = [0; 7 * 16];
     let mut reader = opened.reader();
     assert_eq!(reader.read(2, &mut buffer).unwrap(), 7 * 16);
@@ -48,15 +52,15 @@ fn labels_are_read_back_across_files() {
 #[test]
 fn data_is_never_made_over_data() {
     let (_root, directory) = new_directory();
-    let again = DataDir::create(directory.path(), directory.metadata().clone(), sidecar());
+    let again = DataSet::create(&path(&directory), directory.metadata().clone(), n());
     assert!(matches!(again, Err(PlotError::Exists { .. })));
     // Not even when only the labels are left.
     let mut directory = directory;
     fill(&mut directory);
-    fs::remove_file(directory.path().join(crate::metadata::FILE_NAME)).unwrap();
-    let again = DataDir::create(directory.path(), directory.metadata().clone(), sidecar());
+    fs::remove_file(path(&directory).join(crate::metadata::FILE_NAME)).unwrap();
+    let again = DataSet::create(&path(&directory), directory.metadata().clone(), n());
     assert!(matches!(again, Err(PlotError::Exists { .. })));
-    assert!(matches!(DataDir::open(directory.path()), Err(PlotError::NoData { .. })));
+    assert!(matches!(DataSet::open(&[path(&directory)]), Err(PlotError::NoData { .. })));
 }
 
 #[test]
@@ -110,7 +114,7 @@ fn missing_short_and_oversized_files_are_told_apart() {
 fn metadata_changes_are_kept() {
     let (_root, mut directory) = new_directory();
     directory.update(|metadata| metadata.last_position = Some(7)).unwrap();
-    let again = DataDir::open(directory.path()).unwrap();
+    let again = DataSet::open(&[path(&directory)]).unwrap();
     assert_eq!(again.metadata().last_position, Some(7));
 }
 
@@ -118,7 +122,7 @@ fn metadata_changes_are_kept() {
 fn append_all(disk: &Simulated) -> u64 {
     let metadata = Metadata::new(NodeId([1; 32]), AtxId([2; 32]), 5, 2, 64);
     let path = Path::new("/data");
-    let created = DataDir::create_on(Arc::new(disk.clone()), path, metadata, sidecar());
+    let created = DataSet::create_on(Arc::new(disk.clone()), path, metadata, n());
     let Ok(mut directory) = created else { return 0 };
     let steps = [0..1, 1..3, 3..4, 4..8, 8..9, 9..10];
     let safe = steps
@@ -137,7 +141,7 @@ fn what_an_append_promised_is_there_after_any_power_cut() {
         let safe = append_all(&disk);
         for seed in 0..16 {
             let left = Arc::new(disk.reboot(cut << 8 | seed));
-            let Ok(directory) = DataDir::open_on(left, Path::new("/data")) else {
+            let Ok(directory) = DataSet::open_on(left, &["/data"]) else {
                 assert_eq!(safe, 0, "cut {cut}, seed {seed}");
                 continue;
             };

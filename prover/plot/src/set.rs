@@ -1,0 +1,467 @@
+//! A data set: the labels of one identity, in one directory or spread over several.
+//!
+//! Every directory has the metadata of the whole set; its sidecar says which of the files it
+//! holds. Put together in one directory the files are a data set of the reference again.
+
+use crate::arrange::{Arrangement, Place};
+use crate::directory::{Directory, FileState, layout_of, open_to_read};
+use crate::disk::{Disk, DiskFile, System};
+use crate::error::PlotError;
+use crate::files;
+use crate::journal::{Journal, JournalKey};
+use crate::layout::{LABEL, Layout};
+use crate::manifest::Slot;
+use crate::metadata::Metadata;
+use crate::numbers::FileNumbers;
+use crate::sidecar::Sidecar;
+use post::ScryptN;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The labels of one identity.
+#[derive(Clone, Debug)]
+pub struct DataSet {
+    pub(crate) disk: Arc<dyn Disk>,
+    /// At least one.
+    pub(crate) directories: Vec<Directory>,
+    /// Which files each directory holds.
+    pub(crate) claims: Vec<FileNumbers>,
+    metadata: Metadata,
+    layout: Layout,
+}
+
+impl DataSet {
+    /// Opens the directories of a data set, of ours or of the reference.
+    ///
+    /// # Errors
+    /// [`PlotError::NoData`] where one of them holds none; [`PlotError::Disagree`],
+    /// [`PlotError::Twice`], [`PlotError::Unplaced`] or [`PlotError::Resizing`] where they do not
+    /// make one whole; [`PlotError::Damaged`] or a system error.
+    pub fn open<P: AsRef<Path>>(paths: &[P]) -> Result<Self, PlotError> {
+        Self::open_on(Arc::new(System), paths)
+    }
+
+    /// As [`DataSet::open`], on any disk.
+    ///
+    /// # Errors
+    /// Those of [`DataSet::open`].
+    pub fn open_on<P: AsRef<Path>>(disk: Arc<dyn Disk>, paths: &[P]) -> Result<Self, PlotError> {
+        for path in paths {
+            if Metadata::load(&*disk, path.as_ref())?.is_none() {
+                return Err(PlotError::NoData { path: path.as_ref().to_path_buf() });
+            }
+        }
+        let no_path = || PlotError::NoData { path: PathBuf::new() };
+        let set = Self::found_on(disk, paths)?.ok_or_else(no_path)?;
+        set.whole()?;
+        Ok(set)
+    }
+
+    /// Makes a directory for a new data set, with no labels in it yet.
+    ///
+    /// # Errors
+    /// [`PlotError::Exists`] where there is metadata already, or labels without it;
+    /// [`PlotError::NoRoom`]; the system's.
+    pub fn create(path: &Path, metadata: Metadata, n: ScryptN) -> Result<Self, PlotError> {
+        Self::create_on(Arc::new(System), path, metadata, n)
+    }
+
+    /// As [`DataSet::create`], on any disk.
+    ///
+    /// # Errors
+    /// Those of [`DataSet::create`].
+    pub fn create_on(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        metadata: Metadata,
+        n: ScryptN,
+    ) -> Result<Self, PlotError> {
+        if Metadata::load(&*disk, path)?.is_some() {
+            return Err(PlotError::Exists { path: path.to_path_buf() });
+        }
+        let place = Place { path: path.to_path_buf(), limit: None };
+        Arrangement::new_on(disk, None, &[place], metadata)?.carry_out(None, n)
+    }
+
+    /// What the directories hold, those aside that hold nothing; `None` where none does. Files may
+    /// lie elsewhere, and a change of size may be half done.
+    ///
+    /// # Errors
+    /// [`PlotError::Disagree`], [`PlotError::Twice`], [`PlotError::Damaged`] or a system error.
+    pub fn found<P: AsRef<Path>>(paths: &[P]) -> Result<Option<Self>, PlotError> {
+        Self::found_on(Arc::new(System), paths)
+    }
+
+    /// As [`DataSet::found`], on any disk.
+    ///
+    /// # Errors
+    /// Those of [`DataSet::found`].
+    pub fn found_on<P: AsRef<Path>>(
+        disk: Arc<dyn Disk>,
+        paths: &[P],
+    ) -> Result<Option<Self>, PlotError> {
+        let mut directories = Vec::new();
+        for path in paths {
+            directories.extend(Directory::open(&disk, path.as_ref())?);
+        }
+        Self::of(disk, directories)
+    }
+
+    /// The set that directories make.
+    pub(crate) fn of(
+        disk: Arc<dyn Disk>,
+        directories: Vec<Directory>,
+    ) -> Result<Option<Self>, PlotError> {
+        let Some((first, others)) = directories.split_first() else { return Ok(None) };
+        let mut metadata = first.metadata.clone();
+        for other in others {
+            agree(first, other)?;
+            metadata.num_units = metadata.num_units.min(other.metadata.num_units);
+            metadata.take_better_nonce(&other.metadata);
+        }
+        let layout = layout_of(&first.path, &metadata)?;
+        let claims = claims(&directories, layout)?;
+        Ok(Some(Self { disk, directories, claims, metadata, layout }))
+    }
+
+    /// Whether every file has its directory, and all directories the same size.
+    ///
+    /// # Errors
+    /// [`PlotError::Resizing`] or [`PlotError::Unplaced`].
+    pub fn whole(&self) -> Result<(), PlotError> {
+        let units = |directory: &Directory| directory.metadata.num_units;
+        let many = self.directories.iter().map(units).max().unwrap_or(0);
+        let few = self.metadata.num_units;
+        if few < many {
+            return Err(PlotError::Resizing { few, many });
+        }
+        let files = self.unplaced();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let sidecars = self.directories.iter().filter_map(|directory| directory.sidecar.as_ref());
+        let mut seen: Vec<PathBuf> = sidecars.flat_map(|own| own.siblings.clone()).collect();
+        seen.retain(|path| !self.directories.iter().any(|directory| directory.path == *path));
+        seen.sort();
+        seen.dedup();
+        Err(PlotError::Unplaced { files, seen })
+    }
+
+    /// Files that are in none of the directories.
+    pub(crate) fn unplaced(&self) -> FileNumbers {
+        (0..self.layout.files()).filter(|number| self.owner(*number).is_none()).collect()
+    }
+
+    fn owner(&self, number: u64) -> Option<&Directory> {
+        let at = self.claims.iter().position(|claim| claim.contains(number))?;
+        self.directories.get(at)
+    }
+
+    /// Where label file `number` is or will be.
+    fn home(&self, number: u64) -> Result<&Directory, PlotError> {
+        let files = || FileNumbers::from(number..number.saturating_add(1));
+        self.owner(number).ok_or_else(|| PlotError::Unplaced { files: files(), seen: vec![] })
+    }
+
+    /// Its directories, the one that holds the journal first.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.directories.iter().map(|directory| directory.path.as_path())
+    }
+
+    /// Each directory, with the numbers of the label files that it holds or will hold.
+    pub fn shares(&self) -> impl Iterator<Item = (&Path, &FileNumbers)> {
+        self.paths().zip(&self.claims)
+    }
+
+    /// The directories, for people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let paths: Vec<String> = self.paths().map(|path| path.display().to_string()).collect();
+        paths.join(", ")
+    }
+
+    /// Whose data, and how much.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The N that the labels were made with, once it is known.
+    #[must_use]
+    pub fn scrypt_n(&self) -> Option<ScryptN> {
+        let mut sidecars = self.directories.iter().filter_map(|own| own.sidecar.as_ref());
+        sidecars.next().map(|sidecar| sidecar.scrypt_n)
+    }
+
+    /// Our own facts about each directory.
+    pub fn sidecars(&self) -> impl Iterator<Item = (&Path, Option<&Sidecar>)> {
+        self.directories.iter().map(|own| (own.path.as_path(), own.sidecar.as_ref()))
+    }
+
+    /// Which label is where.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Every label file, in order.
+    ///
+    /// # Errors
+    /// The system's, when a file cannot be looked at.
+    pub fn survey(&self) -> Result<Vec<FileState>, PlotError> {
+        (0..self.layout.files()).map(|number| self.file(number)).collect()
+    }
+
+    /// One label file.
+    ///
+    /// # Errors
+    /// The system's, when it cannot be looked at.
+    pub fn file(&self, number: u64) -> Result<FileState, PlotError> {
+        self.home(number)?.file(self.layout, number)
+    }
+
+    /// What is known of a block, which is 1 MiB of a label file, counted from the file's start;
+    /// `None` where the manifest does not say.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn slot(&self, number: u64, block: u64) -> Result<Option<Slot>, PlotError> {
+        let manifest = self.home(number)?.manifest(number)?;
+        Ok(manifest.map(|manifest| manifest.slot(&*self.disk, block)).transpose()?.flatten())
+    }
+
+    /// Writes down what blocks of a label file hold: each slot vouches for all labels that are
+    /// there of its block. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`PlotError::NotAdopted`] before [`DataSet::adopt`]; the system's.
+    pub fn vouch(&self, number: u64, slots: &[(u64, Slot)]) -> Result<(), PlotError> {
+        let home = self.home(number)?;
+        let manifest = match home.manifest(number)? {
+            Some(manifest) => manifest,
+            None => {
+                let present = home.file(self.layout, number)?.present();
+                home.begin_manifest(number, present.end - present.start)?
+            }
+        };
+        manifest.set(&*self.disk, slots)
+    }
+
+    /// A reader of the labels.
+    #[must_use]
+    pub fn reader(&self) -> Reader<'_> {
+        Reader { set: self, open: None }
+    }
+
+    /// Replaces the metadata in each directory, atomically in each. What places labels must stay
+    /// as it is.
+    ///
+    /// # Errors
+    /// The system's; the old metadata is then still there, in some of the directories at least.
+    pub fn update(&mut self, change: impl FnOnce(&mut Metadata)) -> Result<(), PlotError> {
+        let mut metadata = self.metadata.clone();
+        change(&mut metadata);
+        for directory in &mut self.directories {
+            let own = directory.metadata.with_facts_of(&metadata);
+            directory.set_metadata(own)?;
+        }
+        self.metadata = metadata;
+        Ok(())
+    }
+
+    /// Writes down which N adopted data was made with. Directories that know it keep theirs.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn adopt(&mut self, scrypt_n: ScryptN) -> Result<(), PlotError> {
+        for directory in &mut self.directories {
+            let sidecar = directory.sidecar.clone().unwrap_or_else(|| Sidecar::new(scrypt_n));
+            directory.set_sidecar(sidecar)?;
+        }
+        Ok(())
+    }
+
+    /// Says what makes the labels that are appended from now on: device and version.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_maker(&mut self, name: &str) -> Result<(), PlotError> {
+        self.directories.iter_mut().try_for_each(|directory| directory.set_maker(name))
+    }
+
+    /// Takes room for every file that is not complete, without changing its length.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn reserve(&self) -> Result<(), PlotError> {
+        for number in 0..self.layout.files() {
+            let state = self.file(number)?;
+            if state.found.unwrap_or(0) < state.expected() {
+                let reserved = self.disk.reserve(&state.path, state.expected());
+                reserved.map_err(PlotError::io("reserve room for", &state.path))?;
+                if state.found.is_none() {
+                    files::sync_parent(&*self.disk, &state.path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The journal of a proof, as far as it was written down.
+    #[must_use]
+    pub fn journal(&self, key: JournalKey) -> Journal {
+        match self.directories.first() {
+            Some(first) => Journal::load(&*self.disk, &first.path, key),
+            None => Journal::new(key),
+        }
+    }
+
+    /// Writes the journal of a proof down, in place of any other.
+    ///
+    /// # Errors
+    /// The system's; the old journal is then still there.
+    pub fn save_journal(&self, journal: &Journal) -> Result<(), PlotError> {
+        match self.directories.first() {
+            Some(first) => journal.save(&*self.disk, &first.path),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends labels, of which the first is number `first`, to the file they belong to; they must
+    /// not go past its end. When it returns, they are durable and vouched for.
+    ///
+    /// What lies in the file after the labels that are known to be there (a torn label, the
+    /// leftovers of a power cut) is written over.
+    ///
+    /// # Errors
+    /// [`PlotError::Changed`] when the known labels of the file do not end just before `first`;
+    /// [`PlotError::NotAdopted`] before [`DataSet::adopt`]; the system's. The file then holds none,
+    /// some or all of the labels, and vouches for none of them.
+    pub fn append(&mut self, first: u64, labels: &[u8]) -> Result<(), PlotError> {
+        let (number, offset) = self.layout.place_of(first);
+        let home = self.home(number)?;
+        home.append(&home.file(self.layout, number)?, number, offset, labels)
+    }
+}
+
+/// Which of many directories are of one data set: those whose sidecars share its files out. Every
+/// other one is a data set of its own.
+///
+/// # Errors
+/// [`PlotError::NoData`], [`PlotError::Damaged`] or a system error.
+pub fn grouped<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Vec<PathBuf>>, PlotError> {
+    let disk: Arc<dyn Disk> = Arc::new(System);
+    let mut groups: Vec<(Directory, Vec<PathBuf>)> = Vec::new();
+    for path in paths {
+        let path = path.as_ref();
+        let no_data = || PlotError::NoData { path: path.to_path_buf() };
+        let directory = Directory::open(&disk, path)?.ok_or_else(no_data)?;
+        let shared = |own: &Directory| own.sidecar.as_ref().is_some_and(|own| own.files.is_some());
+        let same = groups.iter_mut().find(|(first, _)| {
+            shared(first) && shared(&directory) && agree(first, &directory).is_ok()
+        });
+        match same {
+            Some((_, group)) => group.push(path.to_path_buf()),
+            None => groups.push((directory, vec![path.to_path_buf()])),
+        }
+    }
+    Ok(groups.into_iter().map(|(_, group)| group).collect())
+}
+
+/// Directories of one set say the same of it, their size aside.
+fn agree(first: &Directory, other: &Directory) -> Result<(), PlotError> {
+    let (ours, theirs) = (&first.metadata, &other.metadata);
+    let n = |directory: &Directory| directory.sidecar.as_ref().map(|own| own.scrypt_n);
+    let n_differs = n(first).zip(n(other)).is_some_and(|(ours, theirs)| ours != theirs);
+    let what = [
+        (ours.node_id != theirs.node_id, "identity"),
+        (ours.commitment_atx_id != theirs.commitment_atx_id, "commitment ATX"),
+        (ours.labels_per_unit != theirs.labels_per_unit, "labels per unit"),
+        (ours.max_file_size != theirs.max_file_size, "file size"),
+        (n_differs, "scrypt's N"),
+    ];
+    match what.into_iter().find(|(differs, _)| *differs) {
+        None => Ok(()),
+        Some((_, what)) => {
+            Err(PlotError::Disagree { what, first: first.path.clone(), other: other.path.clone() })
+        }
+    }
+}
+
+/// Which files each directory holds: those that its sidecar names; where it names none, those that
+/// are there, and all of them where it is alone.
+fn claims(directories: &[Directory], layout: Layout) -> Result<Vec<FileNumbers>, PlotError> {
+    let mut claims: Vec<FileNumbers> = Vec::new();
+    for (at, directory) in directories.iter().enumerate() {
+        let recorded = directory.sidecar.as_ref().and_then(|own| own.files.clone());
+        let claim = match (recorded, directories.len()) {
+            (Some(files), _) => files,
+            (None, 1) => FileNumbers::from(0..layout.files()),
+            (None, _) => directory.found()?.iter().filter(|file| *file < layout.files()).collect(),
+        };
+        for (other, theirs) in claims.iter().zip(directories).map(|(claim, own)| (own, claim)) {
+            if let Some(file) = claim.iter().find(|file| theirs.contains(*file)) {
+                let (first, second) = (other.path.clone(), directory.path.clone());
+                return Err(PlotError::Twice { file, first, second });
+            }
+        }
+        debug_assert_eq!(at, claims.len(), "a claim for each directory before");
+        claims.push(claim);
+    }
+    Ok(claims)
+}
+
+/// Reads labels, most cheaply in order: it keeps the current file open.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    set: &'a DataSet,
+    open: Option<(u64, PathBuf, Box<dyn DiskFile>)>,
+}
+
+impl Reader<'_> {
+    /// Reads labels from number `first` on until `buffer` is full or the labels end; returns the
+    /// bytes read, a multiple of 16 if the buffer's length is one.
+    ///
+    /// # Errors
+    /// [`PlotError::Missing`], [`PlotError::Short`], or the system's.
+    pub fn read(&mut self, first: u64, buffer: &mut [u8]) -> Result<usize, PlotError> {
+        let layout = self.set.layout;
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let next = first.saturating_add(filled as u64 / LABEL);
+            if next >= layout.num_labels() {
+                break;
+            }
+            let (number, offset) = layout.place_of(next);
+            let left = usize::try_from(layout.bytes_of(number).saturating_sub(offset));
+            let end = filled.saturating_add(left.unwrap_or(usize::MAX)).min(buffer.len());
+            let part = buffer.get_mut(filled..end).unwrap_or_default();
+            self.read_in_file(number, offset, part)?;
+            filled = end;
+        }
+        Ok(filled)
+    }
+
+    fn read_in_file(&mut self, number: u64, offset: u64, part: &mut [u8]) -> Result<(), PlotError> {
+        let (_, path, file) = match self.open.take() {
+            Some(open) if open.0 == number => self.open.insert(open),
+            _ => {
+                let path = self.set.home(number)?.label_file(number);
+                let file = open_to_read(&*self.set.disk, &path)?;
+                self.open.insert((number, path, file))
+            }
+        };
+        file.read_exact_at(part, offset).map_err(|error| {
+            if error.kind() != io::ErrorKind::UnexpectedEof {
+                return PlotError::io("read", path)(error);
+            }
+            let found = file.length().unwrap_or(0);
+            let expected = self.set.layout.bytes_of(number);
+            PlotError::Short { path: path.clone(), found, expected }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

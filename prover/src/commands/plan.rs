@@ -1,0 +1,83 @@
+//! `plan`: what `init` would keep and make, where, and how long it would take.
+
+use super::space::Request;
+use crate::args::PlanArgs;
+use crate::outcome::{ExitCode, Result, answer};
+use crate::progress::{human, human_time};
+use crate::settings;
+use bytesize::ByteSize;
+use cpu::Labels;
+use plot::Share;
+use post::{Commitment, LABEL_BYTES, Labeler};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// How long the speed is measured.
+const TRIAL: Duration = Duration::from_secs(2);
+/// Labels of a step of the trial.
+const TRIAL_LABELS: u64 = 64;
+
+/// Says what `init` would do with the same flags.
+pub(crate) fn plan(args: &PlanArgs) -> Result {
+    let request = Request::new(&args.space)?;
+    let arrangement = request.arrange()?;
+    let shares = arrangement.shares();
+    let missing: u64 = shares.iter().map(|share| share.missing).sum();
+    let rate = if missing > 0 { Some(rate(&request, args)?) } else { None };
+    let seconds = rate.map_or(0.0, |rate| missing as f64 / rate);
+    if args.json {
+        let directory = |share: &Share| {
+            json!({
+                "path": share.path, "files": share.files.to_string(),
+                "labels_present": share.present, "labels_missing": share.missing,
+                "bytes_needed": share.cost, "bytes_available": share.available,
+            })
+        };
+        let answer = json!({
+            "num_units": request.metadata.num_units,
+            "units_on_disk": request.found.map_or(0, |set| set.metadata().num_units),
+            "labels_missing": missing, "scrypt_n": request.n.get(),
+            "labels_per_second": rate, "seconds": seconds,
+            "directories": shares.iter().map(directory).collect::<Vec<_>>(),
+        });
+        answer!("{answer}")?;
+        return Ok(ExitCode::Done);
+    }
+    let found = request.found.map_or(0, |set| set.metadata().num_units);
+    answer!("units            {} ({found} on disk now)", request.metadata.num_units)?;
+    for share in shares {
+        let bytes = |labels: u64| ByteSize::b(labels.saturating_mul(LABEL_BYTES as u64));
+        answer!("{}", share.path.display())?;
+        answer!("  files          {}", share.files)?;
+        answer!("  labels         {} kept, {} made", bytes(share.present), bytes(share.missing))?;
+        let (needed, free) = (ByteSize::b(share.cost), ByteSize::b(share.available));
+        answer!("  space          {needed} needed, {free} free")?;
+    }
+    match rate {
+        None => answer!("Every label is there: init has nothing to make.")?,
+        Some(rate) => answer!(
+            "init makes {missing} labels with N = {}: {} at {} labels/s, measured for {} s here",
+            request.n,
+            human_time(seconds),
+            human(rate),
+            TRIAL.as_secs()
+        )?,
+    }
+    Ok(ExitCode::Done)
+}
+
+/// Labels a second on this machine, as busy as it is.
+fn rate(request: &Request, args: &PlanArgs) -> Result<f64> {
+    let metadata = &request.metadata;
+    let commitment = Commitment::new(&metadata.node_id, &metadata.commitment_atx_id);
+    let threads = settings::threads(&args.work);
+    let mut labels = Labels::new(commitment, request.n, threads);
+    let step = TRIAL_LABELS * threads.get() as u64;
+    let mut out = vec![0; usize::try_from(step).unwrap_or(0) * LABEL_BYTES];
+    let (start, mut made) = (Instant::now(), 0);
+    while start.elapsed() < TRIAL {
+        labels.fill(made..made + step, &mut out, &|| false)?;
+        made += step;
+    }
+    Ok(made as f64 / start.elapsed().as_secs_f64())
+}
