@@ -152,7 +152,8 @@ pub enum PlotError {
     },
     /// A change of size was interrupted.
     #[error(
-        "changing the size between {few} and {many} units was interrupted: run the same `init          --grow` or `shrink` again"
+        "changing the size between {few} and {many} units was interrupted: run the same `init \
+         --grow` or `shrink` again"
     )]
     Resizing {
         /// The smaller size, in units.
@@ -162,7 +163,8 @@ pub enum PlotError {
     },
     /// The files do not fit.
     #[error(
-        "there is no room for {} more of labels{}: make room, name another directory, or ask for          fewer units; nothing was changed",
+        "there is no room for {} more of labels{}: make room, name another directory, or ask for \
+         fewer units; nothing was changed",
         sized(*missing),
         rooms(places)
     )]
