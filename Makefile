@@ -7,7 +7,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := build
-.PHONY: help setup clone rocksdb build run clean-run test fuzz bench lint deny fmt env
+.PHONY: help setup clone rocksdb build run clean-run test test-faults fuzz bench lint deny fmt env
 
 # Where the builds go, and where `make run` keeps its data.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/postmesh
@@ -128,6 +128,15 @@ test: setup rocksdb ## Run every test, doc tests too; ends with a line of counts
 		| tee -a "$$log" || status=1; \
 	awk -v status="$$status" '$(COUNT_TESTS)' "$$log"; \
 	exit "$$status"
+
+test-faults: setup rocksdb ## Kill, fill up, flip and cut: slow tests of what must never lose data
+	@set -uo pipefail; \
+	if cargo nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --release --locked --no-fail-fast -p tests \
+			--run-ignored only -E 'test(faults::)'; \
+	else \
+		$(CARGO) test --release --locked --no-fail-fast -p tests --test all -- --ignored faults::; \
+	fi
 
 # Seconds of search for each fuzz target.
 SECONDS ?= 30

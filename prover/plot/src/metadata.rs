@@ -136,10 +136,14 @@ impl Metadata {
         put("NumUnits", self.num_units.into());
         put("MaxFileSize", self.max_file_size.into());
         put("Nonce", self.nonce.map(|index| index.0).into());
-        if let Some(value) = self.nonce_value {
-            put("NonceValue", post::to_hex(&value.0).into());
-        }
         put("LastPosition", self.last_position.into());
+        if let Some(value) = self.nonce_value {
+            // After the nonce, whenever it becomes known: the same facts are the same bytes.
+            let after = raw.keys().take_while(|name| *name != "Nonce").count() + 1;
+            let known = raw.keys().position(|name| name == "NonceValue");
+            let value = post::to_hex(&value.0).into();
+            raw.shift_insert(known.unwrap_or(after.min(raw.len())), "NonceValue".into(), value);
+        }
         // Maps of strings and numbers always serialise.
         let mut bytes = serde_json::to_vec_pretty(&raw).unwrap_or_default();
         bytes.push(b'\n');
