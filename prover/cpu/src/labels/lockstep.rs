@@ -45,60 +45,53 @@ pub(super) trait Vector<const L: usize>: Copy {
 type Matrix<V, const G: usize> = [[V; G]; 4];
 
 /// A row of the scratch for each label of a set.
-type Rows<'a, const L: usize, const G: usize> = [[&'a Row; L]; G];
+type Rows<const L: usize, const G: usize> = [[Row; L]; G];
 
-/// Labels that take each step together.
-struct Set<V, const L: usize, const G: usize> {
-    halves: [Matrix<V, G>; 2],
-    /// Vectors of labels that come before this set's in a row of the scratch.
-    first: usize,
-}
+/// The same, from anywhere in the scratch.
+type Picked<'a, const L: usize, const G: usize> = [[&'a Row; L]; G];
 
-impl<V: Vector<L>, const L: usize, const G: usize> Set<V, L, G> {
+/// Labels that take each step together: the two halves of their blocks.
+struct Set<V, const G: usize>([Matrix<V, G>; 2]);
+
+impl<V, const G: usize> Set<V, G> {
     #[inline(always)]
-    fn new(blocks: &[Row], first: usize) -> Self {
-        let labels = &blocks.as_chunks::<L>().0[first..][..G];
+    fn new<const L: usize>(blocks: &Rows<L, G>) -> Self
+    where
+        V: Vector<L>,
+    {
         let matrix = |half: usize| {
             let groups: [[V; 4]; G] =
-                core::array::from_fn(|g| V::load(labels[g].each_ref().map(|row| &row.0[half])));
+                core::array::from_fn(|g| V::load(blocks[g].each_ref().map(|row| &row.0[half])));
             core::array::from_fn(|row| groups.map(|group| group[row]))
         };
-        Self { halves: [matrix(0), matrix(1)], first }
+        Self([matrix(0), matrix(1)])
     }
 
-    /// Writes the blocks to `rows`, which hold one for each label in flight.
     #[inline(always)]
-    fn write(&self, rows: &mut [Row]) {
-        let labels = &mut rows.as_chunks_mut::<L>().0[self.first..][..G];
+    fn write<const L: usize>(&self, rows: &mut Rows<L, G>)
+    where
+        V: Vector<L>,
+    {
         for g in 0..G {
             for half in 0..2 {
-                V::store(self.halves[half].map(|row| row[g]), half, &mut labels[g]);
+                V::store(self.0[half].map(|row| row[g]), half, &mut rows[g]);
             }
         }
     }
 
-    /// This set's among `rows`; `None` if those have come to their end.
+    /// The rows that the labels want next, of the set's N.
     #[inline(always)]
-    fn own<'a>(&self, rows: &'a [Row]) -> Option<Rows<'a, L, G>> {
-        let labels = rows.as_chunks::<L>().0.get(self.first..)?.first_chunk::<G>()?;
-        let mut own = [[&labels[0][0]; L]; G];
-        for (own, row) in own.as_flattened_mut().iter_mut().zip(labels.as_flattened()) {
-            *own = row;
-        }
-        Some(own)
-    }
-
-    /// The rows that the labels want next, of `scratch` with N times `width` rows.
-    #[inline(always)]
-    fn wanted<'a>(&self, scratch: &'a [Row], width: usize) -> Rows<'a, L, G> {
+    fn wanted<'a, const L: usize>(&self, scratch: &'a [Rows<L, G>]) -> Picked<'a, L, G>
+    where
+        V: Vector<L>,
+    {
         // N is a power of two, so that this is the remainder modulo N.
-        let mask = scratch.len() / width - 1;
-        let mut wanted = [[&scratch[0]; L]; G];
+        let mask = scratch.len() - 1;
+        let mut wanted = picked(&scratch[0]);
         for g in 0..G {
-            let words = self.halves[1][0][g].firsts();
+            let words = self.0[1][0][g].firsts();
             for l in 0..L {
-                let row = (words[l] as usize & mask).wrapping_mul(width);
-                wanted[g][l] = &scratch[row.wrapping_add((self.first + g) * L + l)];
+                wanted[g][l] = &scratch[words[l] as usize & mask][g][l];
             }
         }
         wanted
@@ -106,11 +99,14 @@ impl<V: Vector<L>, const L: usize, const G: usize> Set<V, L, G> {
 
     /// Adds rows to the blocks.
     #[inline(always)]
-    fn read(&mut self, rows: &Rows<'_, L, G>) {
+    fn read<const L: usize>(&mut self, rows: &Picked<'_, L, G>)
+    where
+        V: Vector<L>,
+    {
         for g in 0..G {
             for half in 0..2 {
                 let loaded = V::load(rows[g].map(|row| &row.0[half]));
-                for (row, loaded) in self.halves[half].iter_mut().zip(loaded) {
+                for (row, loaded) in self.0[half].iter_mut().zip(loaded) {
                     row[g] = row[g].xor(loaded);
                 }
             }
@@ -119,7 +115,10 @@ impl<V: Vector<L>, const L: usize, const G: usize> Set<V, L, G> {
 
     /// scrypt's `BlockMix`. After each round, memory is asked for a line of the rows `ahead`.
     #[inline(always)]
-    fn mix(&mut self, ahead: &Rows<'_, L, G>) {
+    fn mix<const L: usize>(&mut self, ahead: &Picked<'_, L, G>)
+    where
+        V: Vector<L>,
+    {
         const { assert!(2 * G * L <= ROUNDS, "lines would not be asked for") };
         let after = |round: usize| {
             if round < 2 * G * L {
@@ -127,13 +126,22 @@ impl<V: Vector<L>, const L: usize, const G: usize> Set<V, L, G> {
             }
         };
         // Out of memory first, so that what fits into registers stays there.
-        let [mut first, mut second] = self.halves;
+        let [mut first, mut second] = self.0;
         each_row(&mut first, &second, V::xor);
         chacha8(&mut first, after);
         each_row(&mut second, &first, V::xor);
         chacha8(&mut second, |round| after(ROUNDS / 2 + round));
-        self.halves = [first, second];
+        self.0 = [first, second];
     }
+}
+
+#[inline(always)]
+fn picked<const L: usize, const G: usize>(rows: &Rows<L, G>) -> Picked<'_, L, G> {
+    let mut picked = [[&rows[0][0]; L]; G];
+    for (picked, row) in picked.as_flattened_mut().iter_mut().zip(rows.as_flattened()) {
+        *picked = row;
+    }
+    picked
 }
 
 /// Rounds of a `BlockMix`.
@@ -204,45 +212,43 @@ fn round<V: Vector<L>, const L: usize, const G: usize>(
     *b = b.map(V::rotate::<7>);
 }
 
-/// Mixes `blocks`, which are `S·G·L`, in `scratch`, which has N rows for each of them.
+/// Mixes `blocks`, which are `S·G·L`, in `scratch`, which has N rows for each of them: the rows of
+/// a set lie together, and in these the rows of a step.
 #[inline(always)]
 pub(super) fn romix<V: Vector<L>, const L: usize, const G: usize, const S: usize>(
     scratch: &mut [Row],
     blocks: &mut [Row],
     stop: Stop<'_>,
 ) -> Result<(), LabelFault> {
-    let width = blocks.len();
-    let mut sets: [_; S] = core::array::from_fn(|set| Set::<V, L, G>::new(blocks, set * G));
-    let mut rest = &mut *scratch;
-    for step in 0.. {
-        let Some(rows) = rest.split_off_mut(..width) else {
-            break;
-        };
+    let blocks = blocks.as_chunks_mut().0.as_chunks_mut().0;
+    let scratch = scratch.as_chunks_mut().0.as_chunks_mut().0;
+    let n = scratch.len() / S;
+    let mut sets: [_; S] = core::array::from_fn(|s| Set::<V, G>::new::<L>(&blocks[s]));
+    for step in 0..n {
         if step % STEPS_PER_ASKING == 0 {
             ask(stop)?;
         }
-        for set in &mut sets {
-            set.write(rows);
-            if let Some(ahead) = set.own(rest).or(set.own(rows)) {
-                set.mix(&ahead);
-            }
+        for (set, rows) in sets.iter_mut().zip(scratch.chunks_exact_mut(n)) {
+            set.write(&mut rows[step]);
+            set.mix(&picked(&rows[(step + 1) % n]));
         }
     }
-    let mut wanted = [sets[0].wanted(scratch, width); S];
-    for (wanted, set) in wanted.iter_mut().zip(&sets) {
-        *wanted = set.wanted(scratch, width);
+    let scratch: [_; S] = core::array::from_fn(|s| &scratch[s * n..][..n]);
+    let mut wanted = [picked(&scratch[0][0]); S];
+    for s in 0..S {
+        wanted[s] = sets[s].wanted(scratch[s]);
     }
-    for step in 0..scratch.len() / width {
+    for step in 0..n {
         if step % STEPS_PER_ASKING == 0 {
             ask(stop)?;
         }
         for s in 0..S {
             sets[s].read(&wanted[s]);
             sets[s].mix(&wanted[(s + S - 1) % S]);
-            wanted[s] = sets[s].wanted(scratch, width);
+            wanted[s] = sets[s].wanted(scratch[s]);
         }
     }
-    for set in &sets {
+    for (set, blocks) in sets.iter().zip(blocks) {
         set.write(blocks);
     }
     Ok(())
