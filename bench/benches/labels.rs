@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// Divided by whatever number of labels a kernel makes at a time.
-const LABELS: u64 = 96;
+const LABELS: u64 = 144;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut criterion = Criterion::default()

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const SLICE: Duration = Duration::from_secs(1);
 
 /// Batches are multiples of this for each thread: whatever a kernel makes at a time divides it.
-const BATCH_UNIT: u64 = 96;
+const BATCH_UNIT: u64 = 144;
 
 pub(crate) fn run(args: &InitArgs) -> Result<Measured> {
     let (threads, n) = (args.common.threads(), args.scrypt_n);

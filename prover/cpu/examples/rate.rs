@@ -39,7 +39,7 @@ fn labels(threads: NonZeroUsize, rounds: u32) {
     let mut rates = vec![Vec::new(); devices.len()];
     for _ in 0..rounds {
         for (labels, rates) in devices.iter_mut().zip(&mut rates) {
-            let count = if labels.kernel() == "portable" { 96 } else { 960 } * threads.get();
+            let count = if labels.kernel() == "portable" { 96 } else { 1008 } * threads.get();
             let mut out = vec![0; 16 * count];
             let start = Instant::now();
             labels.fill(0..count as u64, &mut out, &|| false).expect("labels");

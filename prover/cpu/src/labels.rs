@@ -12,6 +12,7 @@ mod tests;
 
 use crate::team;
 use core::num::NonZeroUsize;
+use lockstep::{Lockstep, Mixer};
 use post::label::LabelFault;
 use post::{
     Candidate, Commitment, FullLabel, LABEL_BYTES, LabelIndex, LabelRange, Labeler, ScryptN,
@@ -24,15 +25,17 @@ pub struct Labels {
     commitment: Commitment,
     n: ScryptN,
     kernel: &'static Kernel,
+    mixer: &'static Mixer,
     /// One a thread, with scratch that is kept from call to call.
-    makers: Vec<Option<Box<dyn Maker>>>,
+    makers: Vec<Option<Lockstep>>,
 }
 
 impl Labels {
     /// Labels of `commitment` by `threads` threads with the best kernel this CPU runs.
     ///
     /// Cheap: scratch is allocated by the first call that needs it. It is 128·N bytes for each
-    /// label in flight, of which the widest kernel has 16 a thread: 16 MiB a thread at N = 8192.
+    /// label in flight, of which the widest kernel has 24 a thread: 24 MiB a thread at N = 8192.
+    /// Where that came to more than 1 GiB a thread, fewer are in flight.
     #[must_use]
     pub fn new(commitment: Commitment, n: ScryptN, threads: NonZeroUsize) -> Self {
         let best = KERNELS.first().copied().unwrap_or(&portable::KERNEL);
@@ -59,7 +62,7 @@ impl Labels {
         threads: NonZeroUsize,
     ) -> Self {
         let makers = (0..threads.get()).map(|_| None).collect();
-        Self { commitment, n, kernel, makers }
+        Self { commitment, n, kernel, mixer: kernel.mixer(n), makers }
     }
 }
 
@@ -77,11 +80,11 @@ impl Labeler for Labels {
                 out.len()
             )));
         }
-        let tiles = range.step_by(self.kernel.width);
-        let chunks = out.chunks_mut(LABEL_BYTES.saturating_mul(self.kernel.width));
+        let (n, mixer, commitment) = (self.n, self.mixer, &self.commitment);
+        let tiles = range.step_by(mixer.width);
+        let chunks = out.chunks_mut(LABEL_BYTES.saturating_mul(mixer.width));
         let queue = Mutex::new(tiles.zip(chunks));
-        let (n, kernel, commitment) = (self.n, self.kernel, &self.commitment);
-        let busy = self.makers.len().min(labels.div_ceil(kernel.width as u64) as usize);
+        let busy = self.makers.len().min(labels.div_ceil(mixer.width as u64) as usize);
         let bests = team::each(&mut self.makers[..busy], |maker| {
             let mut best = None;
             loop {
@@ -90,7 +93,7 @@ impl Labeler for Labels {
                     return Ok(best);
                 };
                 let tile = Tile { commitment, first };
-                match tile.fill(kernel, n, maker, out, stop) {
+                match tile.fill(mixer, n, maker, out, stop) {
                     Ok(candidate) => best = Candidate::better(best, candidate),
                     Err(fault) => {
                         lock(&queue).by_ref().for_each(drop);
@@ -125,25 +128,24 @@ type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 #[derive(Debug)]
 struct Kernel {
     name: &'static str,
-    /// Labels in flight in one thread.
-    width: usize,
     /// Whether this CPU has the instructions.
     runs_here: fn() -> bool,
-    /// What one thread needs: the scratch is in it.
-    maker: fn(ScryptN) -> Result<Box<dyn Maker>, LabelFault>,
+    /// The fastest way to mix.
+    wide: Mixer,
+    /// The way for an N at which that would take too much memory.
+    narrow: Mixer,
 }
 
-/// A kernel at work, in one thread.
-trait Maker: Send + core::fmt::Debug {
-    /// Makes the labels from `first` on, at most the kernel's `width` of them.
-    fn make(
-        &mut self,
-        commitment: &Commitment,
-        first: LabelIndex,
-        labels: &mut [FullLabel],
-        stop: Stop<'_>,
-    ) -> Result<(), LabelFault>;
+impl Kernel {
+    /// What fits into [`SCRATCH_BYTES`] a thread; at any N one of the two does.
+    fn mixer(&'static self, n: ScryptN) -> &'static Mixer {
+        let fits = self.wide.scratch_bytes(n) <= SCRATCH_BYTES;
+        if fits { &self.wide } else { &self.narrow }
+    }
 }
+
+/// The most scratch that a thread may take: 1 GiB.
+const SCRATCH_BYTES: usize = 1 << 30;
 
 /// Best first.
 static ALL: &[&Kernel] = &[
@@ -156,25 +158,27 @@ static ALL: &[&Kernel] = &[
 
 /// Those of [`ALL`] that this CPU runs, and runs right.
 static KERNELS: LazyLock<Vec<&Kernel>> = LazyLock::new(|| {
-    let fit = |kernel: &&Kernel| (kernel.runs_here)() && is_right(kernel);
+    let fit = |kernel: &&'static Kernel| (kernel.runs_here)() && is_right(kernel);
     ALL.iter().copied().filter(fit).collect()
 });
 
-/// Whether a kernel makes the labels that `post` defines, as far as one tile tells.
-fn is_right(kernel: &Kernel) -> bool {
+/// Whether a kernel makes the labels that `post` defines, as far as a tile of each kind tells.
+fn is_right(kernel: &'static Kernel) -> bool {
     let Ok(n) = ScryptN::new(16) else {
         return false;
     };
     let (commitment, first) = (Commitment([0x5a; 32]), LabelIndex(u64::from(u32::MAX)));
-    let mut labels = vec![FullLabel([0; 32]); kernel.width];
-    let made = (kernel.maker)(n)
-        .and_then(|mut maker| maker.make(&commitment, first, &mut labels, &|| false));
-    let indices = (first.0..).map(LabelIndex);
-    made.is_ok()
-        && labels
-            .iter()
-            .zip(indices)
-            .all(|(label, index)| *label == post::label(&commitment, index, n))
+    [&kernel.wide, &kernel.narrow].into_iter().all(|mixer| {
+        let mut labels = vec![FullLabel([0; 32]); mixer.width];
+        let made = Lockstep::new(n, mixer)
+            .and_then(|mut maker| maker.make(&commitment, first, &mut labels, &|| false));
+        let indices = (first.0..).map(LabelIndex);
+        made.is_ok()
+            && labels
+                .iter()
+                .zip(indices)
+                .all(|(label, index)| *label == post::label(&commitment, index, n))
+    })
 }
 
 /// Labels that one thread makes at a time.
@@ -187,9 +191,9 @@ impl Tile<'_> {
     /// Makes the labels of `out` and finds the smallest; `maker` is made if there is none.
     fn fill(
         &self,
-        kernel: &Kernel,
+        mixer: &'static Mixer,
         n: ScryptN,
-        maker: &mut Option<Box<dyn Maker>>,
+        maker: &mut Option<Lockstep>,
         out: &mut [u8],
         stop: Stop<'_>,
     ) -> Result<Option<Candidate>, LabelFault> {
@@ -198,7 +202,7 @@ impl Tile<'_> {
         }
         let maker = match maker {
             Some(maker) => maker,
-            None => maker.insert((kernel.maker)(n)?),
+            None => maker.insert(Lockstep::new(n, mixer)?),
         };
         let chunks = out.as_chunks_mut::<LABEL_BYTES>().0;
         let mut labels = vec![FullLabel([0; 32]); chunks.len()];

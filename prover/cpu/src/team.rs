@@ -14,6 +14,9 @@ pub(crate) fn each<M: Send, R: Send>(
     let Some((first, others)) = members.split_first_mut() else {
         return Vec::new();
     };
+    if others.is_empty() {
+        return vec![work(first)];
+    }
     let work = &work;
     thread::scope(|scope| {
         let others: Vec<_> = others

@@ -1,4 +1,5 @@
-//! Labels by AVX2: two of them a vector, three vectors a set, so that 12 are in flight.
+//! Labels by AVX2: two of them a vector, three vectors a set, three sets, so that 18 are in
+//! flight.
 //!
 //! Three chains of steps cover the latency of one; the 16 registers have no room for a fourth.
 #![allow(
@@ -6,7 +7,7 @@
     reason = "intrinsics, in functions that are only used where the CPU has them"
 )]
 
-use super::lockstep::{Lockstep, Vector, romix};
+use super::lockstep::{Mixer, Vector, romix};
 use super::scratch::Row;
 use super::{Kernel, Stop};
 use core::arch::x86_64::{
@@ -19,33 +20,37 @@ use post::label::LabelFault;
 
 /// Labels a vector.
 const LABELS: usize = 2;
-/// Vectors a set.
-const GROUPS: usize = 3;
-/// Labels in flight.
-const WIDTH: usize = 2 * GROUPS * LABELS;
+pub(super) static KERNEL: Kernel =
+    Kernel { name: "avx2", runs_here: detected, wide: mixer::<3, 3>(), narrow: mixer::<2, 2>() };
 
-pub(super) static KERNEL: Kernel = Kernel {
-    name: "avx2",
-    width: WIDTH,
-    runs_here: detected,
-    maker: |n| Ok(Lockstep::new(n, WIDTH, checked)?),
-};
+/// With so many vectors a set, and sets.
+const fn mixer<const GROUPS: usize, const SETS: usize>() -> Mixer {
+    Mixer { width: SETS * GROUPS * LABELS, romix: checked::<GROUPS, SETS> }
+}
 
 fn detected() -> bool {
     std::is_x86_feature_detected!("avx2")
 }
 
-fn checked(scratch: &mut [Row], blocks: &mut [Row], stop: Stop<'_>) -> Result<(), LabelFault> {
+fn checked<const GROUPS: usize, const SETS: usize>(
+    scratch: &mut [Row],
+    blocks: &mut [Row],
+    stop: Stop<'_>,
+) -> Result<(), LabelFault> {
     if !detected() {
         return Err(LabelFault::Device("the CPU has no AVX2".to_owned()));
     }
     // SAFETY: the feature was detected just above.
-    unsafe { unchecked(scratch, blocks, stop) }
+    unsafe { unchecked::<GROUPS, SETS>(scratch, blocks, stop) }
 }
 
 #[target_feature(enable = "avx2")]
-fn unchecked(scratch: &mut [Row], blocks: &mut [Row], stop: Stop<'_>) -> Result<(), LabelFault> {
-    romix::<Ymm, LABELS, GROUPS>(scratch, blocks, stop)
+fn unchecked<const GROUPS: usize, const SETS: usize>(
+    scratch: &mut [Row],
+    blocks: &mut [Row],
+    stop: Stop<'_>,
+) -> Result<(), LabelFault> {
+    romix::<Ymm, LABELS, GROUPS, SETS>(scratch, blocks, stop)
 }
 
 /// A 128-bit lane for each label. Used by [`unchecked`] only: to have one is to have AVX2.
@@ -108,11 +113,9 @@ impl Vector<LABELS> for Ymm {
     }
 
     #[inline(always)]
-    fn prefetch(row: &Row) {
-        for half in &row.0 {
-            // SAFETY: a hint, about memory that is there.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(half.as_ptr().cast()) };
-        }
+    fn prefetch(line: &[u32; 16]) {
+        // SAFETY: a hint, about memory that is there.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
     }
 }
 

@@ -1,13 +1,14 @@
-//! Labels by AVX-512: four of them a vector, two vectors a set, so that 16 are in flight.
+//! Labels by AVX-512: four of them a vector, two vectors a set, three sets, so that 24 are in
+//! flight.
 //!
-//! Cores with AVX-512 run two such instructions at a time; two chains fill both. More labels in
-//! flight were no faster on the machine this was tuned on, whose memory was then the limit.
+//! Cores with AVX-512 run two such instructions at a time; two chains fill both. With two sets,
+//! rows come too late; a fourth gains nothing.
 #![allow(
     unsafe_code,
     reason = "intrinsics, in functions that are only used where the CPU has them"
 )]
 
-use super::lockstep::{Lockstep, Vector, romix};
+use super::lockstep::{Mixer, Vector, romix};
 use super::scratch::Row;
 use super::{Kernel, Stop};
 use core::arch::x86_64::{
@@ -19,33 +20,37 @@ use post::label::LabelFault;
 
 /// Labels a vector.
 const LABELS: usize = 4;
-/// Vectors a set.
-const GROUPS: usize = 2;
-/// Labels in flight.
-const WIDTH: usize = 2 * GROUPS * LABELS;
+pub(super) static KERNEL: Kernel =
+    Kernel { name: "avx512", runs_here: detected, wide: mixer::<2, 3>(), narrow: mixer::<1, 2>() };
 
-pub(super) static KERNEL: Kernel = Kernel {
-    name: "avx512",
-    width: WIDTH,
-    runs_here: detected,
-    maker: |n| Ok(Lockstep::new(n, WIDTH, checked)?),
-};
+/// With so many vectors a set, and sets.
+const fn mixer<const GROUPS: usize, const SETS: usize>() -> Mixer {
+    Mixer { width: SETS * GROUPS * LABELS, romix: checked::<GROUPS, SETS> }
+}
 
 fn detected() -> bool {
     std::is_x86_feature_detected!("avx512f")
 }
 
-fn checked(scratch: &mut [Row], blocks: &mut [Row], stop: Stop<'_>) -> Result<(), LabelFault> {
+fn checked<const GROUPS: usize, const SETS: usize>(
+    scratch: &mut [Row],
+    blocks: &mut [Row],
+    stop: Stop<'_>,
+) -> Result<(), LabelFault> {
     if !detected() {
         return Err(LabelFault::Device("the CPU has no AVX-512".to_owned()));
     }
     // SAFETY: the feature was detected just above.
-    unsafe { unchecked(scratch, blocks, stop) }
+    unsafe { unchecked::<GROUPS, SETS>(scratch, blocks, stop) }
 }
 
 #[target_feature(enable = "avx512f")]
-fn unchecked(scratch: &mut [Row], blocks: &mut [Row], stop: Stop<'_>) -> Result<(), LabelFault> {
-    romix::<Zmm, LABELS, GROUPS>(scratch, blocks, stop)
+fn unchecked<const GROUPS: usize, const SETS: usize>(
+    scratch: &mut [Row],
+    blocks: &mut [Row],
+    stop: Stop<'_>,
+) -> Result<(), LabelFault> {
+    romix::<Zmm, LABELS, GROUPS, SETS>(scratch, blocks, stop)
 }
 
 /// A 128-bit lane for each label. Used by [`unchecked`] only: to have one is to have AVX-512.
@@ -114,11 +119,9 @@ impl Vector<LABELS> for Zmm {
     }
 
     #[inline(always)]
-    fn prefetch(row: &Row) {
-        for half in &row.0 {
-            // SAFETY: a hint, about memory that is there.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(half.as_ptr().cast()) };
-        }
+    fn prefetch(line: &[u32; 16]) {
+        // SAFETY: a hint, about memory that is there.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
     }
 }
 

@@ -3,26 +3,17 @@
 //! The compiler keeps the words in general registers, of which there are enough for one label a
 //! set and no more. That is still thrice as fast as the definition, which is written to be read.
 
-use super::lockstep::{Lockstep, Vector, romix};
+use super::Kernel;
+use super::lockstep::{Mixer, Vector, romix};
 use super::scratch::Row;
-use super::{Kernel, Stop};
-use post::label::LabelFault;
 
-/// Vectors a set.
-const GROUPS: usize = 1;
-/// Labels in flight.
-const WIDTH: usize = 2 * GROUPS;
+/// Sets, of one label each.
+const SETS: usize = 2;
 
-pub(super) static KERNEL: Kernel = Kernel {
-    name: "portable",
-    width: WIDTH,
-    runs_here: || true,
-    maker: |n| Ok(Lockstep::new(n, WIDTH, mix)?),
-};
+const MIXER: Mixer = Mixer { width: SETS, romix: romix::<Words, 1, 1, SETS> };
 
-fn mix(scratch: &mut [Row], blocks: &mut [Row], stop: Stop<'_>) -> Result<(), LabelFault> {
-    romix::<Words, 1, GROUPS>(scratch, blocks, stop)
-}
+pub(super) static KERNEL: Kernel =
+    Kernel { name: "portable", runs_here: || true, wide: MIXER, narrow: MIXER };
 
 /// Four words of a label.
 #[derive(Clone, Copy)]
@@ -85,5 +76,5 @@ impl Vector<1> for Words {
     }
 
     #[inline(always)]
-    fn prefetch(_: &Row) {}
+    fn prefetch(_: &[u32; 16]) {}
 }

@@ -87,6 +87,17 @@ fn every_kernel_that_fits_this_cpu_is_right() {
 }
 
 #[test]
+fn scratch_never_takes_more_than_a_gibibyte_a_thread() {
+    for kernel in ALL {
+        assert_eq!(kernel.mixer(n(8192)).width, kernel.wide.width, "{}", kernel.name);
+        for n in (1..=20).map(|power| n(1 << power)) {
+            let bytes = kernel.mixer(n).scratch_bytes(n);
+            assert!(bytes <= 1 << 30, "{}, N = {n}: {bytes} bytes", kernel.name);
+        }
+    }
+}
+
+#[test]
 fn the_room_must_fit_the_range() {
     let mut labels = Labels::new(COMMITMENT, n(2), threads(2));
     for (range, room) in [(0..2, 31), (0..2, 33), (0..0, 1), (0..u64::MAX, 16)] {

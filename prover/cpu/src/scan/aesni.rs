@@ -12,11 +12,13 @@
 
 use super::sieve::{Match, Sieve, WIDTH};
 use super::{Kernel, TileScan};
+use core::arch::asm;
 use core::arch::x86_64::{
     __m128i, _mm_aesdeclast_si128, _mm_aesenc_si128, _mm_aesenclast_si128,
-    _mm_aeskeygenassist_si128, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi8, _mm_cvtsi128_si64,
-    _mm_loadu_si128, _mm_max_epu8, _mm_or_si128, _mm_set1_epi8, _mm_setzero_si128,
-    _mm_shuffle_epi32, _mm_slli_si128, _mm_unpackhi_epi64, _mm_xor_si128,
+    _mm_aeskeygenassist_si128, _mm_and_si128, _mm_andnot_si128, _mm_castsi128_pd, _mm_cmpeq_epi8,
+    _mm_cmpgt_epi64, _mm_loadu_si128, _mm_max_epu8, _mm_movemask_epi8, _mm_movemask_pd,
+    _mm_or_si128, _mm_set1_epi8, _mm_set1_epi64x, _mm_setzero_si128, _mm_shuffle_epi32,
+    _mm_slli_si128, _mm_storeu_si128, _mm_unpacklo_epi64, _mm_xor_si128,
 };
 use post::LabelIndex;
 use post::NonceGroup;
@@ -73,12 +75,15 @@ impl AesNi {
             };
             if top > 0 {
                 group.compare_below(labels, top, &mut sieve);
-                sieve.drain(|matches| {
+                sieve.drain(|eights, count| {
+                    let matches = &eights.as_flattened()[..count];
                     matches.iter().for_each(|it| hit(it.label(), it.place()));
                 });
             }
             group.compare_equal(labels, &mut sieve);
-            sieve.drain(|matches| group.decide_all(labels, matches, low, &mut hit));
+            sieve.drain(|eights, count| {
+                group.decide_all(labels, eights, count, low, &mut hit);
+            });
         }
     }
 }
@@ -111,8 +116,9 @@ impl Group {
     /// before the last round.
     #[target_feature(enable = "aes,avx")]
     fn compare_equal(&self, labels: &[[u8; 16]], sieve: &mut Sieve) {
+        let cipher = opaque(&self.cipher);
         compare(labels, sieve, |labels| {
-            let states = self.cipher.most_rounds(labels);
+            let states = cipher.most_rounds(labels);
             states.map(|state| _mm_cmpeq_epi8(state, self.before_top))
         });
     }
@@ -120,35 +126,31 @@ impl Group {
     /// Which labels have a lane below `top`. The places are the lanes.
     #[target_feature(enable = "aes,avx")]
     fn compare_below(&self, labels: &[[u8; 16]], top: u8, sieve: &mut Sieve) {
-        let (top, ones) = (splat(top), splat(0xff));
+        let (top, ones, cipher) = (splat(top), splat(0xff), opaque(&self.cipher));
         compare(labels, sieve, |labels| {
-            let states = self.cipher.most_rounds(labels);
+            let states = cipher.most_rounds(labels);
             states.map(|state| {
-                let lanes = _mm_aesenclast_si128(state, self.cipher.last);
+                let lanes = _mm_aesenclast_si128(state, cipher.last);
                 let not_below = _mm_cmpeq_epi8(_mm_max_epu8(lanes, top), lanes);
                 _mm_andnot_si128(not_below, ones)
             })
         });
     }
 
-    /// Calls `hit` for the candidates on which the nonce's own cipher agrees.
+    /// Calls `hit` for those of the first `count` candidates on which the nonce's own cipher agrees.
     #[inline]
     #[target_feature(enable = "aes,avx")]
     fn decide_all(
         &self,
         labels: &[[u8; 16]],
-        candidates: &[Match],
+        candidates: &[[Match; WIDTH]],
+        count: usize,
         low: u64,
         hit: &mut impl FnMut(usize, usize),
     ) {
-        let (eights, rest) = candidates.as_chunks();
-        let mut padded = [Match::default(); WIDTH];
-        for (to, from) in padded.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        let all = eights.iter().chain([&padded]);
-        let real = candidates.chunks(WIDTH).map(|some| (1_u32 << some.len()) - 1);
-        for (eight, real) in all.zip(real) {
+        let counts = (0..=count).rev().step_by(WIDTH);
+        for (eight, left) in candidates.iter().zip(counts) {
+            let real = (1_u32 << left.min(WIDTH)) - 1;
             let mut agree = self.decide(labels, eight, low) & real;
             while agree != 0 {
                 let candidate = eight[agree.trailing_zeros() as usize];
@@ -172,13 +174,24 @@ impl Group {
                 *state = _mm_aesenc_si128(*state, cipher.middle[round]);
             }
         }
-        let mut agree = 0;
-        for ((state, cipher), bit) in states.into_iter().zip(ciphers).zip(0..) {
-            let block = _mm_aesenclast_si128(state, cipher.last);
-            let value = _mm_cvtsi128_si64(block).cast_unsigned() & LOW_MASK;
-            agree |= u32::from(value < low) << bit;
+        for (state, cipher) in states.iter_mut().zip(ciphers) {
+            *state = _mm_aesenclast_si128(*state, cipher.last);
         }
-        agree
+        // Two at a time, as numbers of 56 bits, which signed comparison compares well.
+        let (low, mask) = (low.cast_signed(), LOW_MASK.cast_signed());
+        let mut below = [_mm_setzero_si128(); WIDTH / 2];
+        for (below, [one, other]) in below.iter_mut().zip(states.as_chunks().0) {
+            let values = _mm_and_si128(_mm_unpacklo_epi64(*one, *other), _mm_set1_epi64x(mask));
+            *below = _mm_cmpgt_epi64(_mm_set1_epi64x(low), values);
+        }
+        let any = below.into_iter().fold(_mm_setzero_si128(), |any, it| _mm_or_si128(any, it));
+        if _mm_movemask_epi8(any) == 0 {
+            return 0;
+        }
+        below.into_iter().zip(0..).fold(0, |agree, (below, pair)| {
+            let two = _mm_movemask_pd(_mm_castsi128_pd(below)).cast_unsigned();
+            agree | two << (2 * pair)
+        })
     }
 }
 
@@ -201,7 +214,12 @@ fn compare(
         for (places, label) in matches(labels).into_iter().zip(0..8) {
             bits = _mm_or_si128(bits, _mm_and_si128(places, splat(1 << label)));
         }
-        [bits, _mm_unpackhi_epi64(bits, bits)].map(|half| _mm_cvtsi128_si64(half).cast_unsigned())
+        // By way of memory: moves between registers would take turns with the rounds. And what
+        // is behind `opaque` is loaded anew for the next eight: keys that stay in registers
+        // would leave too few for the states.
+        let mut words = [0; 2];
+        store(bits, &mut words);
+        *opaque(&words)
     };
     let (eights, rest) = labels.as_chunks();
     for (pair, labels) in eights.iter().enumerate() {
@@ -249,8 +267,8 @@ impl Cipher {
     #[target_feature(enable = "aes,avx")]
     fn most_rounds(&self, labels: &[[u8; 16]; WIDTH]) -> [__m128i; WIDTH] {
         let mut states = labels.each_ref().map(|label| _mm_xor_si128(load(label), self.first));
-        for key in self.middle {
-            states = states.map(|state| _mm_aesenc_si128(state, key));
+        for key in &self.middle {
+            states = states.map(|state| _mm_aesenc_si128(state, *key));
         }
         states
     }
@@ -273,6 +291,24 @@ fn next_key<const CONSTANT: i32>(key: &mut __m128i) -> __m128i {
 fn load(block: &[u8; 16]) -> __m128i {
     // SAFETY: a block is the 16 bytes that are read.
     unsafe { _mm_loadu_si128(block.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "aes,avx")]
+fn store(bits: __m128i, words: &mut [u64; 2]) {
+    // SAFETY: two words are the 16 bytes that are written.
+    unsafe { _mm_storeu_si128(words.as_mut_ptr().cast(), bits) }
+}
+
+/// The same, of which the compiler knows nothing, not even that it stays what it is when
+/// `opaque` is called again. No instructions.
+#[inline(always)]
+fn opaque<T>(it: &T) -> &T {
+    let mut pointer: *const T = it;
+    // SAFETY: nothing is done.
+    unsafe { asm!("/* {0} */", inout(reg) pointer, options(nostack, preserves_flags)) };
+    // SAFETY: the reference that it was.
+    unsafe { &*pointer }
 }
 
 #[inline]

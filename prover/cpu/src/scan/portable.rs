@@ -70,13 +70,14 @@ impl TileScan for Portable {
             group.cipher.encrypt_blocks(blocks);
             if top > 0 {
                 compare(blocks, &mut sieve, |byte| byte < top);
-                sieve.drain(|matches| {
+                sieve.drain(|eights, count| {
+                    let matches = &eights.as_flattened()[..count];
                     matches.iter().for_each(|it| hit(it.label(), it.place()));
                 });
             }
             compare(blocks, &mut sieve, |byte| byte == top);
-            sieve.drain(|matches| {
-                for it in matches {
+            sieve.drain(|eights, count| {
+                for it in &eights.as_flattened()[..count] {
                     if group.low_bits(&labels[it.label()], it.place()) < low {
                         hit(it.label(), it.place());
                     }

@@ -14,24 +14,23 @@ pub(super) const WIDTH: usize = 8;
 /// whether label `i` matched at place `p`.
 const WORDS: usize = TILE / WIDTH * 2;
 
-/// A label of a tile and a place in its block: `label · 16 + place`.
+/// A label of a tile and a place in its block: `word · 64 + bit`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Match(u32);
 
 impl Match {
-    /// The match of bit `bit` of word `word`.
-    fn new(word: usize, bit: u32) -> Self {
-        let bit = bit as usize;
-        let (label, place) = (word / 2 * WIDTH + bit % 8, word % 2 * 8 + bit / 8);
-        Self((label * 16 + place) as u32)
+    /// The first match of a word that is not 0.
+    #[inline(always)]
+    fn first(number: usize, word: u64) -> Self {
+        Self((number as u32).wrapping_mul(u64::BITS).wrapping_add(word.trailing_zeros()))
     }
 
     pub(super) fn label(self) -> usize {
-        (self.0 / 16) as usize
+        (self.0 / 128 * 8 + self.0 % 8) as usize
     }
 
     pub(super) fn place(self) -> usize {
-        (self.0 % 16) as usize
+        (self.0 / 8 % 16) as usize
     }
 }
 
@@ -44,12 +43,13 @@ pub(super) struct Sieve {
     /// The numbers of the words that are not 0, and how many they are.
     filled: [u16; WORDS],
     len: usize,
-    matches: [Match; 2 * WORDS],
+    matches: [Match; 2 * WORDS + WIDTH],
 }
 
 impl Sieve {
     pub(super) fn new() -> Self {
-        Self { words: [0; WORDS], filled: [0; WORDS], len: 0, matches: [Match(0); 2 * WORDS] }
+        let matches = [Match::default(); 2 * WORDS + WIDTH];
+        Self { words: [0; WORDS], filled: [0; WORDS], len: 0, matches }
     }
 
     /// Puts in the comparisons of eight labels. A pair may be put once only, until drained.
@@ -58,29 +58,33 @@ impl Sieve {
         self.words.as_chunks_mut().0[pair] = words;
         for (word, number) in words.into_iter().zip(2 * pair..) {
             // Written always, kept only if the word is not zero: cheaper than a branch.
-            self.filled[self.len] = number as u16;
-            self.len += usize::from(word != 0);
+            self.filled[self.len % WORDS] = number as u16;
+            self.len = self.len.wrapping_add(usize::from(word != 0));
         }
     }
 
     /// Calls `take` with all matches, hundreds at a time and in no order. The sieve is empty then.
+    ///
+    /// `take` gets whole eights, and how many matches they are: the rest only fills up.
     #[inline(always)]
-    pub(super) fn drain(&mut self, mut take: impl FnMut(&[Match])) {
+    pub(super) fn drain(&mut self, mut take: impl FnMut(&[[Match; WIDTH]], usize)) {
         let mut count = 0;
         while self.len > 0 {
             let mut left = 0;
             for i in 0..self.len {
-                let number = self.filled[i];
-                let word = &mut self.words[usize::from(number)];
-                self.matches[count] = Match::new(usize::from(number), word.trailing_zeros());
+                let number = usize::from(self.filled[i]) % WORDS;
+                let word = self.words[number];
+                self.matches[count % (2 * WORDS)] = Match::first(number, word);
                 count += 1;
-                *word &= word.wrapping_sub(1);
-                self.filled[left] = number;
-                left += usize::from(*word != 0);
+                let rest = word & word.wrapping_sub(1);
+                self.words[number] = rest;
+                self.filled[left % WORDS] = number as u16;
+                left += usize::from(rest != 0);
             }
             self.len = left;
             if count > WORDS || left == 0 {
-                take(&self.matches[..count]);
+                self.matches[count..][..WIDTH].fill(Match::default());
+                take(&self.matches.as_chunks().0[..count.div_ceil(WIDTH)], count);
                 count = 0;
             }
         }
@@ -115,7 +119,8 @@ mod tests {
                     }
                 }
                 let mut found = Vec::new();
-                sieve.drain(|matches| {
+                sieve.drain(|eights, count| {
+                    let matches = &eights.as_flattened()[..count];
                     found.extend(matches.iter().map(|it| (it.label(), it.place())));
                 });
                 found.sort_unstable();
