@@ -6,9 +6,12 @@
 //! `plot` (memory), `wire` and `link` (speech).
 
 mod args;
+mod background;
 mod commands;
 mod init;
+mod memory;
 mod outcome;
+mod pace;
 mod progress;
 mod proof_file;
 mod prove;
@@ -34,6 +37,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return outcome::of_clap(&error),
     };
     outcome::logs(args.json());
+    if args.background() {
+        background::enter();
+    }
     let result = match args.command {
         Command::Init(args) => commands::init(&args),
         Command::Prove(args) => commands::prove(&args),

@@ -5,6 +5,7 @@
 
 use crate::args::{ProofArgs, ServeArgs};
 use crate::outcome::{ExitCode, Failure, Result};
+use crate::pace::Pace;
 use crate::prove::{Job, ProveError, Surroundings, prove};
 use crate::randomx::Pows;
 use crate::session::{Action, Event, Session};
@@ -34,6 +35,7 @@ struct Prover {
     nonces: u32,
     threads: NonZeroUsize,
     pows: Pows,
+    pace: Pace,
 }
 
 /// Serves a node.
@@ -42,14 +44,15 @@ pub(crate) fn serve(args: &ServeArgs) -> Result {
         let found = args.data_dir.len();
         return Err(Failure::usage(format!("{found} times --data-dir: {PLOTS_MAX} is the limit")));
     }
-    let threads = settings::threads(&args.work);
+    let (threads, pace) = (settings::threads(&args.work), settings::pace(&args.work));
     let prover = Arc::new(Prover {
         network: settings::network(&args.network, &ProofArgs::default())?,
         directories: args.data_dir.clone(),
         socket: args.socket.clone().unwrap_or_else(link::default_socket),
         nonces: settings::nonces(args.proving.nonces)?,
         threads,
-        pows: Pows::new(args.proving.randomx, threads.get()),
+        pows: Pows::new(args.proving.randomx, threads.get(), pace),
+        pace,
     });
     for plot in prover.plots()? {
         let PlotInfo { node_id, num_units, labels_per_unit, complete, .. } = plot;
@@ -242,7 +245,8 @@ impl Prover {
             let _ = events.send(Event::Progress { job, stage, done, total });
         };
         let stop = || stop.is_set();
-        let around = Surroundings { pows: &self.pows, stop: &stop, progress: &progress };
+        let Self { pows, pace, .. } = self;
+        let around = Surroundings { pows, pace: *pace, stop: &stop, progress: &progress };
         self.prove_in(path, statement, &around).map_err(|failure| match failure {
             Failure::CouldNot(error) => match error.downcast_ref::<ProveError>() {
                 Some(ProveError::Stopped) => ProveFailure::Cancelled,

@@ -3,6 +3,7 @@
 use crate::args::{InitArgs, ProofArgs};
 use crate::init::{Init, InitError};
 use crate::outcome::{ExitCode, Failure, Result, answer};
+use crate::pace::Paced;
 use crate::settings::{self, Network};
 use crate::stop::Stop;
 use cpu::Labels;
@@ -36,6 +37,7 @@ pub(crate) fn init(args: &InitArgs) -> Result {
     let metadata = directory.metadata();
     let commitment = Commitment::new(&metadata.node_id, &metadata.commitment_atx_id);
     let mut labels = Labels::new(commitment, n, settings::threads(&args.work));
+    let mut labels = Paced::new(&mut labels, settings::pace(&args.work));
     let kernel = labels.kernel();
     let (mut draw, stop) = (draw_below, || stop.is_set());
     let mut init = Init {
