@@ -55,17 +55,6 @@ impl Args {
             Command::Completions { .. } => false,
         }
     }
-
-    /// Whether the command is to leave the machine to people.
-    pub(crate) fn background(&self) -> bool {
-        match &self.command {
-            Command::Init(InitArgs { work, .. })
-            | Command::Prove(ProveArgs { work, .. })
-            | Command::Check(CheckArgs { work, .. })
-            | Command::Serve(ServeArgs { work, .. }) => work.background,
-            Command::Verify(_) | Command::Info(_) | Command::Completions { .. } => false,
-        }
-    }
 }
 
 /// Where PoST parameters come from; single flags override them.

@@ -1,8 +1,15 @@
 //! `--background`: last in line for processor and disk, so that people do not notice the work.
 
-/// Puts this thread, and every thread that it will start, last in line. Called before there are
-/// others. What the system refuses is told once, and the work goes on.
-pub(crate) fn enter() {
+use crate::args::WorkArgs;
+
+/// With `--background`, puts this thread, and every thread that it will start, last in line.
+///
+/// Called once somebody listens for Ctrl-C: who is last in line on a busy machine hears nothing
+/// for minutes. What the system refuses is told, and the work goes on.
+pub(crate) fn enter(work: &WorkArgs) {
+    if !work.background {
+        return;
+    }
     if let Err(why) = last_in_line() {
         tracing::warn!("--background: this system does not lower our priority ({why})");
     }

@@ -37,9 +37,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return outcome::of_clap(&error),
     };
     outcome::logs(args.json());
-    if args.background() {
-        background::enter();
-    }
     let result = match args.command {
         Command::Init(args) => commands::init(&args),
         Command::Prove(args) => commands::prove(&args),

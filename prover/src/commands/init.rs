@@ -1,6 +1,7 @@
 //! `init`: makes what is missing of a data set.
 
 use crate::args::{InitArgs, ProofArgs};
+use crate::background;
 use crate::init::{Init, InitError};
 use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::pace::Paced;
@@ -22,6 +23,7 @@ pub(crate) fn init(args: &InitArgs) -> Result {
     let network = settings::network(&args.network, &ProofArgs::default())?;
     refuse_units(args, &network)?;
     let stop = Stop::on_signals()?;
+    background::enter(&args.work);
     let path = &args.data_dir;
     if !path.exists() {
         plot::Layout::new(&wanted(args, &network))

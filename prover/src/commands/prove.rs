@@ -1,6 +1,7 @@
 //! `prove` and `verify`: a proof as one JSON object, out and in.
 
 use crate::args::{ProveArgs, RandomXArg, VerifyArgs};
+use crate::background;
 use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::pace::Pace;
 use crate::progress::Progress;
@@ -27,6 +28,7 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
     let network = settings::network(&args.network, &args.proof)?;
     let nonces = settings::nonces(args.proving.nonces)?;
     let stop = Stop::on_signals()?;
+    background::enter(&args.work);
     let _lock = Lock::shared(&args.data_dir)?;
     let directory = DataDir::open(&args.data_dir)?;
     let scrypt_n = super::scrypt_n(&directory, &network)?;
