@@ -7,7 +7,7 @@ use crate::progress;
 use crate::report::Measured;
 use crate::stats::rounded;
 use crate::turns::Turns;
-use ::pow::{Mode, Puzzle, RandomX, SolveError, solve};
+use ::pow::{Mode, Puzzle, RandomX, SolveError, Watch, solve};
 use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicU64, Ordering};
 use post::k2pow::Difficulty;
@@ -61,7 +61,7 @@ fn hash_rate(randomx: &RandomX, threads: NonZeroUsize, length: Duration) -> Resu
         asked.fetch_add(u64::from(!stop), Ordering::Relaxed);
         stop
     };
-    match solve(randomx, &puzzle, threads.get(), &stop, &|_| ()) {
+    match solve(randomx, &puzzle, threads.get(), Watch { stop: &stop, ..Watch::NONE }, &|_| ()) {
         Ok(_) | Err(SolveError::Stopped) => (),
         Err(fault) => return Err(fault.into()),
     }

@@ -96,6 +96,13 @@ pub(crate) struct WorkArgs {
     /// CPU threads [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Let everything else on this machine go first: lowest priority for processor and disk, and
+    /// work for half of the time
+    #[arg(long)]
+    pub(crate) background: bool,
+    /// Percent of the time to work; it rests for the others [default: 100, with --background 50]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) duty: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -18,6 +18,7 @@ use crate::place;
 use crate::settings::{self, Network};
 use plot::{DataSet, Lock};
 use post::{ScryptN, vrf};
+use pow::Engine;
 use serde_json::json;
 
 /// The N that the data was made with: what is written beside it, else what the network says.
@@ -79,6 +80,7 @@ pub(crate) fn info(args: &InfoArgs) -> Result {
             "faults": faults,
             "label_kernels": kernels.0,
             "scan_kernels": kernels.1,
+            "randomx": Engine::here().to_string(),
         });
         answer!("{answer}")?;
         return Ok(ExitCode::Done);
@@ -99,6 +101,7 @@ pub(crate) fn info(args: &InfoArgs) -> Result {
     let nonce = metadata.nonce.map_or("not known".to_owned(), |index| index.to_string());
     answer!("VRF nonce        {nonce}")?;
     answer!("kernels here     labels: {}; scan: {}", kernels.0.join(", "), kernels.1.join(", "))?;
+    answer!("RandomX here     {}", Engine::here())?;
     for fault in &faults {
         answer!("fault            {fault}")?;
     }

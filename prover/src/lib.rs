@@ -6,9 +6,12 @@
 //! `plot` (memory), `wire` and `link` (speech).
 
 mod args;
+mod background;
 mod commands;
 mod init;
+mod memory;
 mod outcome;
+mod pace;
 mod place;
 mod progress;
 mod proof_file;

@@ -4,6 +4,7 @@
 //! not depend on how either is cut, nor on interruptions: a journal beside the data keeps the
 //! k2pows as they are solved, and the position and hits of the scan.
 
+use crate::pace::Pace;
 use crate::randomx::Pows;
 use cpu::Scan;
 use plot::{DataSet, Journal, JournalKey, Lock, PlotError, Scanned};
@@ -11,7 +12,7 @@ use post::k2pow::{self, NoUnits, PowHash};
 use post::search::{GroupKeys, ScanFault, Scanner, Tally, Threshold, TooFewLabels, Winner, pass};
 use post::verify::{Indices, verify};
 use post::{LABEL_BYTES, LabelIndex, Nonce, NonceGroup, Params, Proof, Statement};
-use pow::{PowFault, Puzzle, RandomX, SolveError, solve};
+use pow::{PowFault, Puzzle, RandomX, SolveError};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -71,6 +72,7 @@ impl From<SolveError> for ProveError {
 /// What goes on around a proof.
 pub(crate) struct Surroundings<'a> {
     pub(crate) pows: &'a Pows,
+    pub(crate) pace: Pace,
     pub(crate) stop: &'a (dyn Fn() -> bool + Sync),
     /// Told the stage, what is done of it and what there is.
     pub(crate) progress: &'a (dyn Fn(Stage, u64, u64) + Sync),
@@ -203,7 +205,7 @@ fn buy(
         let pow = match diary.journal.pow(group) {
             Some(pow) if solves(&puzzle, pow, &randomx)? => pow,
             _ => {
-                let pow = solve(&randomx, &puzzle, job.threads.get(), around.stop, &|_| ())?;
+                let pow = around.pows.solve(&randomx, &puzzle, around.stop)?;
                 diary.journal.set_pow(group, pow);
                 diary.save();
                 pow
@@ -267,6 +269,7 @@ impl Pass {
                     found = Err(ProveError::Stopped);
                     break;
                 }
+                let start = Instant::now();
                 found = match scanner.scan(LabelIndex(chunk.first), &chunk.bytes) {
                     Ok(hits) => Ok(tally.add(&hits)),
                     Err(fault) => Err(ProveError::from(fault)),
@@ -274,6 +277,7 @@ impl Pass {
                 if !matches!(found, Ok(None)) {
                     break;
                 }
+                around.pace.after(start.elapsed(), around.stop);
                 if diary.saved.elapsed() >= JOURNAL_EVERY {
                     self.note(chunk.end(), tally, diary);
                 }

@@ -1,8 +1,12 @@
-//! RandomX for this process: made when first needed, in the mode that repays itself, and kept.
+//! RandomX for this process: made when first needed, in the mode that repays itself and that there
+//! is memory for, and kept.
 
 use crate::args::RandomXArg;
+use crate::memory::Available;
+use crate::pace::Pace;
 use post::k2pow::Difficulty;
-use pow::{Mode, PowFault, RandomX};
+use pow::{Mode, PowFault, Puzzle, RandomX, SolveError, Watch};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
 
@@ -10,18 +14,23 @@ use std::sync::Mutex;
 const FAST_COSTS_HASHES: f64 = 2080.0;
 /// How much faster a hash is once the dataset is filled, at least.
 const FAST_GAIN: f64 = 4.0;
+/// What fast mode takes: the dataset, and the cache while it is filled.
+const FAST_BYTES: u64 = (2080 + 256) << 20;
+/// What fast mode leaves to others.
+const HEADROOM_BYTES: u64 = 1 << 30;
 
 /// The process's RandomX.
 #[derive(Debug)]
 pub(crate) struct Pows {
     choice: RandomXArg,
     threads: usize,
+    pace: Pace,
     made: Mutex<Option<Arc<RandomX>>>,
 }
 
 impl Pows {
-    pub(crate) fn new(choice: RandomXArg, threads: usize) -> Self {
-        Self { choice, threads, made: Mutex::new(None) }
+    pub(crate) fn new(choice: RandomXArg, threads: usize, pace: Pace) -> Self {
+        Self { choice, threads, pace, made: Mutex::new(None) }
     }
 
     /// RandomX for solving `groups` puzzles of this (scaled) difficulty.
@@ -31,40 +40,93 @@ impl Pows {
         groups: u32,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Arc<RandomX>, PowFault> {
-        self.get(mode(self.choice, expected_hashes(difficulty) * f64::from(groups)), stop)
+        let hashes = expected_hashes(difficulty) * f64::from(groups);
+        self.get(|| choose(self.choice, hashes, Available::now()), stop)
     }
 
     /// RandomX in whichever mode there is, light if there is none.
     pub(crate) fn to_verify(&self) -> Result<Arc<RandomX>, PowFault> {
-        self.get(Mode::Light, &|| false)
+        self.get(|| (Mode::Light, Reason::ToVerify), &|| false)
+    }
+
+    /// The smallest pow that solves a puzzle, by all threads at this process's pace.
+    pub(crate) fn solve(
+        &self,
+        randomx: &RandomX,
+        puzzle: &Puzzle,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<u64, SolveError> {
+        let rest = |worked| self.pace.after(worked, stop);
+        pow::solve(randomx, puzzle, self.threads, Watch { stop, rest: &rest }, &|_| ())
     }
 
     /// One that is there already is used, unless a fast one is wanted and it is light.
     fn get(
         &self,
-        wanted: Mode,
+        choose: impl FnOnce() -> (Mode, Reason),
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Arc<RandomX>, PowFault> {
         let mut made = self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(randomx) = made.as_ref()
-            && (randomx.mode() == Mode::Fast || wanted == Mode::Light)
-        {
-            return Ok(Arc::clone(randomx));
+        let there = made.as_ref().map(|randomx| (randomx.mode(), Arc::clone(randomx)));
+        if let Some((Mode::Fast, randomx)) = there {
+            return Ok(randomx);
         }
-        let randomx = match RandomX::stoppable(wanted, self.threads, stop) {
+        let (wanted, reason) = choose();
+        if let Some((Mode::Light, randomx)) = there.filter(|_| wanted == Mode::Light) {
+            return Ok(randomx);
+        }
+        let rest = |worked| self.pace.after(worked, stop);
+        let watch = Watch { stop, rest: &rest };
+        let randomx = match RandomX::watched(wanted, self.threads, watch) {
             // A machine without the memory still proves, only slower.
             Err(PowFault::Dataset) if self.choice == RandomXArg::Auto => {
-                tracing::warn!(
-                    "not enough memory for RandomX's fast mode (2.3 GiB): using light mode"
-                );
+                tracing::warn!("{}: using light mode", PowFault::Dataset);
                 RandomX::new(Mode::Light, self.threads)?
             }
             other => other?,
         };
-        tracing::debug!("{randomx}");
+        match reason {
+            Reason::ToVerify => tracing::debug!("{randomx}: {reason}"),
+            _ => tracing::info!("{randomx}: {reason}"),
+        }
         let randomx = Arc::new(randomx);
         *made = Some(Arc::clone(&randomx));
         Ok(randomx)
+    }
+}
+
+/// Why a mode was chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reason {
+    Asked,
+    ToVerify,
+    /// Hashes to do.
+    Repays(f64),
+    DoesNotRepay(f64),
+    /// Bytes there are.
+    NoMemory(u64),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked => write!(f, "as asked for"),
+            Self::ToVerify => write!(f, "enough to verify"),
+            Self::Repays(hashes) => {
+                write!(f, "its dataset repays itself over about {hashes:.0} hashes")
+            }
+            Self::DoesNotRepay(hashes) => {
+                write!(f, "a dataset would not repay itself over about {hashes:.0} hashes")
+            }
+            Self::NoMemory(bytes) => {
+                let gib = |bytes| bytes as f64 / f64::from(1 << 30);
+                let (there, needed) = (gib(*bytes), gib(FAST_BYTES + HEADROOM_BYTES));
+                write!(
+                    f,
+                    "{there:.1} GiB of memory are available, and fast mode, several times as                      fast, wants {needed:.1} GiB (--randomx fast insists)"
+                )
+            }
+        }
     }
 }
 
@@ -74,13 +136,24 @@ fn expected_hashes(difficulty: &Difficulty) -> f64 {
     2_f64.powi(256) / value
 }
 
-fn mode(choice: RandomXArg, hashes: f64) -> Mode {
-    let saved = hashes * (1.0 - 1.0 / FAST_GAIN);
+/// The mode for so many hashes; where the system does not tell what memory there is, it is tried.
+fn choose(choice: RandomXArg, hashes: f64, available: Option<Available>) -> (Mode, Reason) {
     match choice {
-        RandomXArg::Light => Mode::Light,
-        RandomXArg::Fast => Mode::Fast,
-        RandomXArg::Auto if saved > FAST_COSTS_HASHES => Mode::Fast,
-        RandomXArg::Auto => Mode::Light,
+        RandomXArg::Light => return (Mode::Light, Reason::Asked),
+        RandomXArg::Fast => return (Mode::Fast, Reason::Asked),
+        RandomXArg::Auto => {}
+    }
+    let saved = hashes * (1.0 - 1.0 / FAST_GAIN);
+    if saved <= FAST_COSTS_HASHES {
+        return (Mode::Light, Reason::DoesNotRepay(hashes));
+    }
+    match available {
+        Some(Available { plain, large })
+            if plain < FAST_BYTES + HEADROOM_BYTES && large < FAST_BYTES =>
+        {
+            (Mode::Light, Reason::NoMemory(plain))
+        }
+        _ => (Mode::Fast, Reason::Repays(hashes)),
     }
 }
 
@@ -88,15 +161,32 @@ fn mode(choice: RandomXArg, hashes: f64) -> Mode {
 mod tests {
     use super::*;
 
+    fn mode(choice: RandomXArg, hashes: f64, available: Option<Available>) -> Mode {
+        choose(choice, hashes, available).0
+    }
+
     #[test]
     fn fast_mode_must_repay_its_dataset() {
         let mut easy = Difficulty([0; 32]);
         easy.0[0] = 0x20;
         assert!((expected_hashes(&easy) - 8.0).abs() < 1e-9);
-        assert_eq!(mode(RandomXArg::Auto, 8.0 * 8.0), Mode::Light);
-        assert_eq!(mode(RandomXArg::Auto, 1e4), Mode::Fast);
-        assert_eq!(mode(RandomXArg::Light, 1e9), Mode::Light);
-        assert_eq!(mode(RandomXArg::Fast, 1.0), Mode::Fast);
+        assert_eq!(mode(RandomXArg::Auto, 8.0 * 8.0, None), Mode::Light);
+        assert_eq!(mode(RandomXArg::Auto, 1e4, None), Mode::Fast);
+        assert_eq!(mode(RandomXArg::Light, 1e9, None), Mode::Light);
+        assert_eq!(mode(RandomXArg::Fast, 1.0, None), Mode::Fast);
         assert!(expected_hashes(&Difficulty([0; 32])).is_infinite());
+    }
+
+    #[test]
+    fn fast_mode_leaves_memory_to_others() {
+        let enough = FAST_BYTES + HEADROOM_BYTES;
+        let with = |plain, large| Some(Available { plain, large });
+        assert_eq!(mode(RandomXArg::Auto, 1e4, with(enough, 0)), Mode::Fast);
+        let (light, why) = choose(RandomXArg::Auto, 1e4, with(2 << 30, 1 << 30));
+        assert_eq!((light, why), (Mode::Light, Reason::NoMemory(2 << 30)));
+        assert!(why.to_string().starts_with("2.0 GiB of memory are available"), "{why}");
+        // Large pages that were set aside are for nobody else.
+        assert_eq!(mode(RandomXArg::Auto, 1e4, with(1 << 20, FAST_BYTES)), Mode::Fast);
+        assert_eq!(mode(RandomXArg::Fast, 1e4, with(0, 0)), Mode::Fast);
     }
 }

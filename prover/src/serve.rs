@@ -3,7 +3,8 @@
 //! The shell around [`Session`]: it carries events in and actions out, and runs the proof on a
 //! thread of its own.
 
-use crate::args::{ProofArgs, ServeArgs};
+use crate::args::{ProofArgs, ServeArgs, WorkArgs};
+use crate::background;
 use crate::outcome::{ExitCode, Failure, Result};
 use crate::place;
 use crate::prove::{Job, ProveError, Surroundings, prove};
@@ -14,7 +15,6 @@ use crate::stop::{Stop, signalled};
 use link::{Connection, Incoming, LinkError, Outgoing, dial};
 use plot::{DataSet, Lock};
 use post::{NetworkId, Params, Proof, Statement};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ struct Prover {
     sets: Vec<Vec<PathBuf>>,
     socket: PathBuf,
     nonces: u32,
-    threads: NonZeroUsize,
+    work: WorkArgs,
     pows: Pows,
 }
 
@@ -46,14 +46,14 @@ pub(crate) fn serve(args: &ServeArgs) -> Result {
         let found = sets.len();
         return Err(Failure::usage(format!("{found} data sets: {PLOTS_MAX} is the limit")));
     }
-    let threads = settings::threads(&args.work);
+    let (threads, pace) = (settings::threads(&args.work).get(), settings::pace(&args.work));
     let prover = Arc::new(Prover {
         network: settings::network(&args.network, &ProofArgs::default())?,
         sets,
         socket: args.socket.clone().unwrap_or_else(link::default_socket),
         nonces: settings::nonces(args.proving.nonces)?,
-        threads,
-        pows: Pows::new(args.proving.randomx, threads.get()),
+        work: args.work.clone(),
+        pows: Pows::new(args.proving.randomx, threads, pace),
     });
     for plot in prover.plots()? {
         let PlotInfo { node_id, num_units, labels_per_unit, complete, .. } = plot;
@@ -210,6 +210,8 @@ impl Work<'_> {
             statement.challenge
         );
         tokio::task::spawn_blocking(move || {
+            // The proof waits for others; the conversation does not.
+            background::enter(&prover.work);
             let result = prover.prove(job, plot, statement, &stop, &events);
             match &result {
                 Ok(proof) => tracing::info!("proof found: nonce {}", proof.nonce.0),
@@ -246,7 +248,8 @@ impl Prover {
             let _ = events.send(Event::Progress { job, stage, done, total });
         };
         let stop = || stop.is_set();
-        let around = Surroundings { pows: &self.pows, stop: &stop, progress: &progress };
+        let pace = settings::pace(&self.work);
+        let around = Surroundings { pows: &self.pows, pace, stop: &stop, progress: &progress };
         self.prove_in(paths, statement, &around).map_err(|failure| match failure {
             Failure::CouldNot(error) => match error.downcast_ref::<ProveError>() {
                 Some(ProveError::Stopped) => ProveFailure::Cancelled,
@@ -267,7 +270,8 @@ impl Prover {
         let set = DataSet::open(paths)?;
         let scrypt_n = crate::commands::scrypt_n(&set, &self.network)?;
         let params = Params { scrypt_n, ..self.network.params.clone() };
-        let job = Job { statement, params, nonces: self.nonces, threads: self.threads };
+        let threads = settings::threads(&self.work);
+        let job = Job { statement, params, nonces: self.nonces, threads };
         Ok(prove(&job, &set, around)?)
     }
 }

@@ -2,11 +2,15 @@
 
 use crate::args::{NetworkArgs, ProofArgs, WorkArgs};
 use crate::outcome::{Failure, Result};
+use crate::pace::Pace;
 use crate::place::{self, PlaceArg};
 use post::{NetworkId, Nonce, Params, Preset, ScryptN, presets};
 use serde::Deserialize;
 use std::num::NonZeroUsize;
 use std::path::Path;
+
+/// Percent of the time that work in the background takes, unless told.
+const BACKGROUND_DUTY: u8 = 50;
 
 /// The network whose data is made and proven.
 #[derive(Clone, Debug)]
@@ -71,6 +75,11 @@ pub(crate) fn places(args: &[PlaceArg]) -> Result<Vec<plot::Place>> {
 pub(crate) fn threads(work: &WorkArgs) -> NonZeroUsize {
     let all = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     work.threads.unwrap_or_else(all)
+}
+
+/// What share of the time to work.
+pub(crate) fn pace(work: &WorkArgs) -> Pace {
+    Pace::new(work.duty.unwrap_or(if work.background { BACKGROUND_DUTY } else { 100 }))
 }
 
 /// Nonces for a pass: whole groups, and no more than there are.

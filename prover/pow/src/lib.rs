@@ -8,7 +8,10 @@
 
 mod ffi;
 mod machine;
+mod pages;
 mod solve;
+mod watch;
 
-pub use machine::{Mode, PowFault, RandomX};
+pub use machine::{Engine, Mode, Pages, PowFault, RandomX};
 pub use solve::{Puzzle, SolveError, solve};
+pub use watch::Watch;

@@ -1,6 +1,8 @@
 //! RandomX as this machine can run it: light or fast, with what the CPU and the system allow.
 
 use crate::ffi::{self, Cache, Dataset, Flags, Memory, Vm};
+use crate::pages::{self, Code};
+use crate::watch::Watch;
 use core::fmt;
 use post::k2pow::{CACHE_KEY, Input, PowHash};
 use thiserror::Error;
@@ -32,68 +34,102 @@ pub enum PowFault {
     Machine,
 }
 
+/// The pages that RandomX's memory lies in: hashing jumps all over it, and the larger they are,
+/// the less of each jump is spent on finding the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// Large pages that the system had set aside (`vm.nr_hugepages` on Linux).
+    Large,
+    /// Small pages that the system was asked to join to large ones as they are filled.
+    Joined,
+    /// The system's usual ones.
+    Small,
+}
+
+impl fmt::Display for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Large => "large pages",
+            Self::Joined => "huge pages asked for",
+            Self::Small => "small pages",
+        })
+    }
+}
+
+/// How RandomX's programs are run here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Engine(Flags);
+
+impl Engine {
+    /// The fastest that this CPU can and this system allows.
+    #[must_use]
+    pub fn here() -> Self {
+        let flags = ffi::recommended_flags();
+        Self(match pages::code() {
+            Code::Free => flags,
+            Code::Strict => flags | ffi::SECURE,
+            Code::Forbidden => flags & !(ffi::JIT | ffi::SECURE),
+        })
+    }
+
+    fn has(self, flag: Flags) -> bool {
+        self.0 & flag != 0
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.has(ffi::JIT), self.has(ffi::SECURE)) {
+            (true, false) => "compiled",
+            (true, true) => "compiled under write-xor-execute",
+            (false, _) => "interpreted",
+        })?;
+        f.write_str(if self.has(ffi::HARD_AES) { ", AES instructions" } else { ", plain AES" })
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Engine({self})")
+    }
+}
+
 /// RandomX under the one key that k2pow uses, ready to hash on any number of threads.
 #[derive(Debug)]
 pub struct RandomX {
     memory: Memory,
     mode: Mode,
-    flags: Flags,
+    engine: Engine,
+    pages: Pages,
 }
 
 impl RandomX {
     /// Prepares the memory: a second for light mode; a minute or more of all `threads` for fast.
     ///
-    /// Large pages are used where the system offers them; where it forbids compiled code that is
-    /// writable, stricter flags and in the end the interpreter are tried.
+    /// It takes the largest pages that the system gives.
     ///
     /// # Errors
     /// [`PowFault`]: memory is short.
     pub fn new(mode: Mode, threads: usize) -> Result<Self, PowFault> {
-        Self::stoppable(mode, threads, &|| false)
+        Self::watched(mode, threads, Watch::NONE)
     }
 
-    /// As [`RandomX::new`]; gives up within a second when `stop` says so.
+    /// As [`RandomX::new`], heeding a watch.
     ///
     /// # Errors
     /// [`PowFault::Stopped`], or memory is short.
-    pub fn stoppable(
-        mode: Mode,
-        threads: usize,
-        stop: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Self, PowFault> {
-        let base = ffi::recommended_flags();
-        let candidates = [base, base | ffi::SECURE, base & !ffi::JIT];
-        let mut fault = PowFault::Cache;
-        for flags in candidates {
-            for large in [ffi::LARGE_PAGES, 0] {
-                match Self::with_flags(mode, flags | large, threads, stop) {
-                    Ok(randomx) => return Ok(randomx),
-                    Err(PowFault::Stopped) => return Err(PowFault::Stopped),
-                    Err(why) => fault = why,
-                }
-            }
-        }
-        Err(fault)
-    }
-
-    fn with_flags(
-        mode: Mode,
-        flags: Flags,
-        threads: usize,
-        stop: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Self, PowFault> {
-        let cache = Cache::new(flags, CACHE_KEY).ok_or(PowFault::Cache)?;
-        let (memory, flags) = match mode {
-            Mode::Light => (Memory::Light(cache), flags),
+    pub fn watched(mode: Mode, threads: usize, watch: Watch<'_>) -> Result<Self, PowFault> {
+        let engine = Engine::here();
+        let large = if pages::offers_large() { ffi::LARGE_PAGES } else { 0 };
+        let (cache, pages) = Cache::new(engine.0 | large, CACHE_KEY).ok_or(PowFault::Cache)?;
+        let (memory, pages) = match mode {
+            Mode::Light => (Memory::Light(cache), pages),
             Mode::Fast => {
-                let flags = flags | ffi::FULL_MEM;
-                let dataset = Dataset::new(flags, &cache, threads, stop)?;
-                (Memory::Fast(dataset), flags)
+                let (dataset, pages) = Dataset::new(engine.0 | large, &cache, threads, watch)?;
+                (Memory::Fast(dataset), pages)
             }
         };
-        let randomx = Self { memory, mode, flags };
-        randomx.machine()?; // the flags hold for machines too
-        Ok(randomx)
+        Ok(Self { memory, mode, engine, pages })
     }
 
     /// Which mode it runs in.
@@ -104,7 +140,14 @@ impl RandomX {
 
     /// A machine of one's own: 2 MiB, for one thread at a time.
     pub(crate) fn machine(&self) -> Result<Vm<'_>, PowFault> {
-        Vm::new(self.flags, &self.memory).ok_or(PowFault::Machine)
+        let small = match self.mode {
+            Mode::Light => self.engine.0,
+            Mode::Fast => self.engine.0 | ffi::FULL_MEM,
+        };
+        // Its own memory is a large page too, if there is one left.
+        let large = (self.pages == Pages::Large).then_some(small | ffi::LARGE_PAGES);
+        let large = large.and_then(|flags| Vm::new(flags, &self.memory));
+        large.or_else(|| Vm::new(small, &self.memory)).ok_or(PowFault::Machine)
     }
 }
 
@@ -114,9 +157,8 @@ impl fmt::Display for RandomX {
             Mode::Light => "light",
             Mode::Fast => "fast",
         };
-        let engine = if self.flags & ffi::JIT == 0 { "interpreter" } else { "compiled" };
-        let pages = if self.flags & ffi::LARGE_PAGES == 0 { "" } else { ", large pages" };
-        write!(f, "RandomX, {mode} mode, {engine}{pages}")
+        let Self { engine, pages, .. } = self;
+        write!(f, "RandomX, {mode} mode, {engine}, {pages}")
     }
 }
 
@@ -135,7 +177,8 @@ mod tests {
 
     #[test]
     fn filling_the_dataset_stops_on_request() {
-        let stopped = RandomX::stoppable(Mode::Fast, 2, &|| true);
+        let watch = Watch { stop: &|| true, ..Watch::NONE };
+        let stopped = RandomX::watched(Mode::Fast, 2, watch);
         assert_eq!(stopped.err(), Some(PowFault::Stopped));
     }
 

@@ -2,6 +2,7 @@
 
 use crate::ffi::Vm;
 use crate::machine::{PowFault, RandomX};
+use crate::watch::{Shift, Watch};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use post::k2pow::{self, Difficulty, Input, POW_END};
 use post::{Challenge, NodeId, NonceGroup};
@@ -40,7 +41,7 @@ const STRIDE: u64 = 8;
 
 /// The smallest pow that solves the puzzle.
 ///
-/// `progress` is told the hashes done so far, now and then; `stop` is asked before each hash.
+/// `progress` is told the hashes done so far, now and then; `watch` is heeded before each hash.
 ///
 /// # Errors
 /// [`SolveError`].
@@ -48,7 +49,7 @@ pub fn solve(
     randomx: &RandomX,
     puzzle: &Puzzle,
     threads: usize,
-    stop: &(dyn Fn() -> bool + Sync),
+    watch: Watch<'_>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<u64, SolveError> {
     let threads = threads.max(1);
@@ -59,7 +60,7 @@ pub fn solve(
         best: AtomicU64::new(POW_END),
         hashes: AtomicU64::new(0),
         stopped: AtomicBool::new(false),
-        stop,
+        watch,
         progress,
     };
     std::thread::scope(|scope| {
@@ -86,7 +87,7 @@ struct Search<'a> {
     best: AtomicU64,
     hashes: AtomicU64,
     stopped: AtomicBool,
-    stop: &'a (dyn Fn() -> bool + Sync),
+    watch: Watch<'a>,
     progress: &'a (dyn Fn(u64) + Sync),
 }
 
@@ -101,12 +102,13 @@ impl Search<'_> {
         let Some(mut current) = pows.next() else {
             return;
         };
+        let mut shift = Shift::new(self.watch);
         machine.begin(&self.input(current));
         for next in pows {
             if current >= self.best.load(Ordering::Relaxed) {
                 return;
             }
-            if (self.stop)() {
+            if !shift.goes_on() {
                 self.stopped.store(true, Ordering::Relaxed);
             }
             if self.stopped.load(Ordering::Relaxed) {
@@ -162,12 +164,13 @@ mod tests {
         };
         let smallest = (0..).find(|pow| puzzle.difficulty.met_by(&hash(*pow))).unwrap();
         for threads in [1, 2, 5] {
-            assert_eq!(solve(&randomx, &puzzle, threads, &|| false, &|_| ()), Ok(smallest));
+            assert_eq!(solve(&randomx, &puzzle, threads, Watch::NONE, &|_| ()), Ok(smallest));
         }
         // A bound that is never met, and a caller that changes its mind.
         let asked = AtomicU64::new(0);
         let stop = || asked.fetch_add(1, Ordering::Relaxed) > 4;
         let never = Puzzle { difficulty: Difficulty([0; 32]), ..puzzle };
-        assert_eq!(solve(&randomx, &never, 2, &stop, &|_| ()), Err(SolveError::Stopped));
+        let watch = Watch { stop: &stop, ..Watch::NONE };
+        assert_eq!(solve(&randomx, &never, 2, watch, &|_| ()), Err(SolveError::Stopped));
     }
 }

@@ -2,7 +2,9 @@
 
 use super::init::draw_below;
 use crate::args::{CheckArgs, ProofArgs};
+use crate::background;
 use crate::outcome::{ExitCode, Failure, Result, answer};
+use crate::pace::Paced;
 use crate::progress::Progress;
 use crate::settings;
 use crate::stop::Stop;
@@ -51,11 +53,13 @@ pub(crate) fn check(args: &CheckArgs) -> Result {
     }
     let network = settings::network(&args.network, &ProofArgs::default())?;
     let stop = Stop::on_signals()?;
+    background::enter(&args.work);
     let (_locks, directory) = super::open_shared(&args.data)?;
     let n = super::scrypt_n(&directory, &network)?;
     let metadata = directory.metadata();
     let commitment = Commitment::new(&metadata.node_id, &metadata.commitment_atx_id);
     let mut labels = Labels::new(commitment, n, settings::threads(&args.work));
+    let mut labels = Paced::new(&mut labels, settings::pace(&args.work));
     let files = directory.survey()?;
     let runs = runs(&files, args.fraction, &mut draw_below);
     let total = runs.iter().map(|run| run.end - run.start).sum();
@@ -130,7 +134,7 @@ enum Failed {
 fn differences(
     directory: &DataSet,
     reader: &mut Reader<'_>,
-    labels: &mut Labels,
+    labels: &mut dyn Labeler,
     run: LabelRange,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> std::result::Result<Vec<BadRange>, Failed> {

@@ -2,8 +2,10 @@
 
 use super::space::Request;
 use crate::args::InitArgs;
+use crate::background;
 use crate::init::{Init, InitError, refuse_foreign};
 use crate::outcome::{ExitCode, Failure, Result, answer};
+use crate::pace::Paced;
 use crate::settings;
 use crate::stop::Stop;
 use cpu::Labels;
@@ -17,6 +19,7 @@ use std::time::Instant;
 /// Makes the labels of an identity, or goes on where an earlier run stopped.
 pub(crate) fn init(args: &InitArgs) -> Result {
     let stop = Stop::on_signals()?;
+    background::enter(&args.work);
     // Nothing is made, not even a directory, for a request that makes no sense.
     let request = Request::new(&args.space)?;
     request.arrange()?;
@@ -33,6 +36,7 @@ pub(crate) fn init(args: &InitArgs) -> Result {
     let metadata = set.metadata();
     let commitment = Commitment::new(&metadata.node_id, &metadata.commitment_atx_id);
     let mut labels = Labels::new(commitment, n, settings::threads(&args.work));
+    let mut labels = Paced::new(&mut labels, settings::pace(&args.work));
     let kernel = labels.kernel();
     let (mut draw, stop) = (draw_below, || stop.is_set());
     let mut init = Init {

@@ -1,7 +1,9 @@
 //! `prove` and `verify`: a proof as one JSON object, out and in.
 
 use crate::args::{ProveArgs, RandomXArg, VerifyArgs};
+use crate::background;
 use crate::outcome::{ExitCode, Failure, Result, answer};
+use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::proof_file::ProofFile;
 use crate::prove::{Job, ProveError, Surroundings};
@@ -25,6 +27,7 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
     let network = settings::network(&args.network, &args.proof)?;
     let nonces = settings::nonces(args.proving.nonces)?;
     let stop = Stop::on_signals()?;
+    background::enter(&args.work);
     let (_locks, directory) = super::open_shared(&args.data)?;
     let scrypt_n = super::scrypt_n(&directory, &network)?;
     let threads = settings::threads(&args.work);
@@ -38,17 +41,22 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
     };
     let params = Params { scrypt_n, ..network.params };
     let job = Job { statement, params, nonces, threads };
-    let pows = Pows::new(args.proving.randomx, threads.get());
+    let pace = settings::pace(&args.work);
+    let pows = Pows::new(args.proving.randomx, threads.get(), pace);
     let line = Mutex::new(None);
     let progress = |stage, done, total| show(&line, args.json, stage, done, total);
     let stop = || stop.is_set();
-    let around = Surroundings { pows: &pows, stop: &stop, progress: &progress };
+    let around = Surroundings { pows: &pows, pace, stop: &stop, progress: &progress };
     let proof = crate::prove::prove(&job, &directory, &around);
     drop(line);
     let proof = match proof {
         Err(none @ ProveError::NoProof) => {
             eprintln!("{none}");
             return Ok(ExitCode::No);
+        }
+        Err(ProveError::Stopped) => {
+            eprintln!("stopped; run the same command again to go on");
+            return Ok(ExitCode::CouldNot);
         }
         other => other?,
     };
@@ -87,7 +95,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result {
         Ok(decoded) => decoded,
         Err(bad) => return verdict(args.json, Some(bad.to_string())),
     };
-    let pows = Pows::new(RandomXArg::Light, 1);
+    let pows = Pows::new(RandomXArg::Light, 1, Pace::FULL);
     let randomx = pows.to_verify()?;
     match post::verify::verify(&proof, &statement, &network.params, which, &*randomx) {
         Ok(()) => verdict(args.json, None),

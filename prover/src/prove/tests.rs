@@ -12,7 +12,7 @@ use std::fs;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-static POWS: LazyLock<Pows> = LazyLock::new(|| Pows::new(RandomXArg::Light, 1));
+static POWS: LazyLock<Pows> = LazyLock::new(|| Pows::new(RandomXArg::Light, 2, Pace::FULL));
 
 const NODE_ID: NodeId = NodeId([1; 32]);
 const ATX: AtxId = AtxId([2; 32]);
@@ -56,7 +56,8 @@ fn filled(root: &std::path::Path, job: &Job, labels_per_file: u64) -> DataSet {
 }
 
 fn proven(job: &Job, directory: &DataSet) -> Result<Proof, ProveError> {
-    let around = Surroundings { pows: &POWS, stop: &|| false, progress: &|_, _, _| () };
+    let around =
+        Surroundings { pows: &POWS, pace: Pace::FULL, stop: &|| false, progress: &|_, _, _| () };
     prove(job, directory, &around)
 }
 
@@ -112,7 +113,8 @@ proptest! {
 }
 
 fn keys_of_first_pass(job: &Job) -> Vec<GroupKeys> {
-    let around = Surroundings { pows: &POWS, stop: &|| false, progress: &|_, _, _| () };
+    let around =
+        Surroundings { pows: &POWS, pace: Pace::FULL, stop: &|| false, progress: &|_, _, _| () };
     let root = tempfile::tempdir().unwrap();
     let directory = filled(&root.path().join("data"), job, 1 << 14);
     buy(job, 0..job.nonces, &mut Diary::open(job, &directory), &around).unwrap()
@@ -133,7 +135,8 @@ fn data_without_a_proof_has_none_after_the_last_nonce() {
             passes.fetch_add(1, Ordering::Relaxed);
         }
     };
-    let around = Surroundings { pows: &POWS, stop: &|| false, progress: &progress };
+    let around =
+        Surroundings { pows: &POWS, pace: Pace::FULL, stop: &|| false, progress: &progress };
     assert!(matches!(prove(&job, &directory, &around), Err(ProveError::NoProof)));
     assert_eq!(passes.into_inner(), 1);
 }
@@ -143,7 +146,8 @@ fn it_stops_on_request_and_refuses_incomplete_data() {
     let job = job(100, 1, 10, 10, 16);
     let root = tempfile::tempdir().unwrap();
     let directory = filled(&root.path().join("data"), &job, 40);
-    let around = Surroundings { pows: &POWS, stop: &|| true, progress: &|_, _, _| () };
+    let around =
+        Surroundings { pows: &POWS, pace: Pace::FULL, stop: &|| true, progress: &|_, _, _| () };
     assert!(matches!(prove(&job, &directory, &around), Err(ProveError::Stopped)));
     fs::remove_file(directory.file(1).unwrap().path).unwrap();
     let missing = proven(&job, &directory);
@@ -154,7 +158,11 @@ fn it_stops_on_request_and_refuses_incomplete_data() {
 fn stopped_after(job: &Job, directory: &DataSet, count: u32) -> Result<Proof, ProveError> {
     let asked = AtomicU32::new(0);
     let stop = || asked.fetch_add(1, Ordering::Relaxed) >= count;
-    prove(job, directory, &Surroundings { pows: &POWS, stop: &stop, progress: &|_, _, _| () })
+    prove(
+        job,
+        directory,
+        &Surroundings { pows: &POWS, pace: Pace::FULL, stop: &stop, progress: &|_, _, _| () },
+    )
 }
 
 #[test]
@@ -194,7 +202,8 @@ fn what_is_in_the_journal_is_not_done_again() {
             first_scanned.fetch_min(u32::try_from(done).unwrap(), Ordering::Relaxed);
         }
     };
-    let around = Surroundings { pows: &POWS, stop: &|| false, progress: &progress };
+    let around =
+        Surroundings { pows: &POWS, pace: Pace::FULL, stop: &|| false, progress: &progress };
     let proof = prove(&job, &directory, &around).unwrap();
     assert!(proof.nonce.0 >= 32, "{proof:?}");
     // Another challenge has a journal of its own.
