@@ -7,6 +7,7 @@ use crate::journal::{Journal, JournalKey};
 use crate::layout::{LABEL, Layout};
 use crate::manifest::{BLOCK_LABELS, Header, Manifest};
 use crate::metadata::{BadMetadata, Metadata};
+use crate::piece::Extent;
 use crate::sidecar::Sidecar;
 use post::Commitment;
 use std::io;
@@ -161,6 +162,35 @@ impl DataDir {
         (0..self.layout.files()).map(|number| self.file(number)).collect()
     }
 
+    /// The labels that are there, file by file: what a scan reads. A file that is not whole, or
+    /// that cannot be looked at, says so and costs nothing but its own labels.
+    #[must_use]
+    pub fn extents(&self) -> Vec<Arc<Extent>> {
+        (0..self.layout.files()).map(|number| Arc::new(self.extent(number))).collect()
+    }
+
+    fn extent(&self, number: u64) -> Extent {
+        let (state, fault) = match self.file(number) {
+            Ok(state) => (state.clone(), state.complete().err()),
+            Err(fault) => {
+                // A manifest that cannot be used: the file's length must be believed.
+                let path = label_file(&self.path, number);
+                let found = self.disk.length(&path).ok().flatten();
+                let labels = self.layout.labels_of(number);
+                (FileState { path, labels, found, confirmed: None }, Some(fault))
+            }
+        };
+        let (present, FileState { path, labels, .. }) = (state.present(), state);
+        let manifest = self.manifest(number).ok().flatten();
+        Extent { path, labels, present, fault, manifest }
+    }
+
+    /// What the labels lie on.
+    #[must_use]
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
     /// One label file.
     ///
     /// # Errors
@@ -226,7 +256,7 @@ impl DataDir {
         Journal::load(&*self.disk, &self.path, key)
     }
 
-    /// Writes the journal of a proof down, in place of any other.
+    /// Writes the journal of a proof down.
     ///
     /// # Errors
     /// The system's; the old journal is then still there.

@@ -5,11 +5,12 @@
 //! `postdata_1.bin`… hold 16-byte labels in order, each file `MaxFileSize` bytes long, the last
 //! one what remains. Beside them lie files of ours: `postmesh.json` with what the reference's
 //! metadata does not say (scrypt's N), a manifest for each label file that says which of its
-//! labels are safe, a journal of the proof that is being made, and locks.
+//! labels are safe, journals of the proofs that are being made, and locks.
 //!
 //! One rule holds everywhere: labels that are known to be there are never truncated, deleted or
 //! written over. The crate knows files, and neither how labels are made nor what a proof is.
 
+mod buffer;
 mod directory;
 pub mod disk;
 mod error;
@@ -19,9 +20,13 @@ mod layout;
 mod lock;
 mod manifest;
 mod metadata;
+mod physical;
+mod piece;
+mod ranges;
 mod sidecar;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulated;
+mod stream;
 
 pub use directory::{DataDir, FileState, Reader};
 pub use error::PlotError;
@@ -29,4 +34,7 @@ pub use journal::{Journal, JournalKey, Scanned};
 pub use layout::Layout;
 pub use lock::Lock;
 pub use metadata::{BadMetadata, Metadata};
+pub use piece::{Extent, Piece};
+pub use ranges::Ranges;
 pub use sidecar::Sidecar;
+pub use stream::Stream;

@@ -323,7 +323,7 @@ mod tests {
         let mut hits = hits.to_vec();
         hits.sort_unstable();
         hits.dedup();
-        let mut gathered = std::collections::BTreeMap::<Nonce, Vec<LabelIndex>>::new();
+        let mut gathered = alloc::collections::BTreeMap::<Nonce, Vec<LabelIndex>>::new();
         hits.iter().find_map(|hit| {
             let indices = gathered.entry(hit.nonce).or_default();
             indices.push(hit.index);
