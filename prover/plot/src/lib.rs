@@ -29,6 +29,7 @@ pub mod simulated;
 mod stream;
 
 pub use directory::{DataDir, FileState, Reader};
+pub use disk::{Access, Disk, System};
 pub use error::PlotError;
 pub use journal::{Journal, JournalKey, Scanned};
 pub use layout::Layout;

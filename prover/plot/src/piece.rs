@@ -45,6 +45,16 @@ impl Extent {
         Ok(label)
     }
 
+    /// The pieces that it is read in.
+    pub fn pieces(&self) -> impl Iterator<Item = Range<u64>> {
+        let mut next = self.present.start;
+        core::iter::from_fn(move || {
+            let piece = self.piece_at(next);
+            next = piece.end;
+            (!piece.is_empty()).then_some(piece)
+        })
+    }
+
     /// The piece that begins with label `first`: to the end of its block, or of what is there.
     pub(crate) fn piece_at(&self, first: u64) -> Range<u64> {
         let block = (first - self.labels.start) / BLOCK_LABELS;

@@ -33,6 +33,8 @@ struct State {
     operations: u64,
     /// The number of the first operation that fails.
     cut_at: Option<u64>,
+    /// Whether every file lies on a disk of its own.
+    is_scattered: bool,
     /// Bytes of files that cannot be read.
     unreadable: Vec<(PathBuf, Range<u64>)>,
 }
@@ -61,6 +63,11 @@ impl Simulated {
     pub fn cut_after(&self, operations: u64) {
         let mut state = self.state();
         state.cut_at = Some(state.operations.saturating_add(operations));
+    }
+
+    /// Puts every file on a physical disk of its own.
+    pub fn scatter(&self) {
+        self.state().is_scattered = true;
     }
 
     /// Makes bytes of a file unreadable: every read that touches them fails.
@@ -94,9 +101,18 @@ impl Simulated {
         }
         let files = state.files.iter().map(|content| content.survivor(&mut draw)).collect();
         let durable_names = names.clone();
-        let unreadable = state.unreadable.clone();
-        let rebooted = State { files, names, durable_names, unreadable, ..State::default() };
-        Self(Arc::new(Mutex::new(rebooted)))
+        let (is_scattered, unreadable) = (state.is_scattered, state.unreadable.clone());
+        let (pending_names, operations, cut_at) = (Vec::new(), 0, None);
+        Self(Arc::new(Mutex::new(State {
+            files,
+            names,
+            durable_names,
+            pending_names,
+            operations,
+            cut_at,
+            is_scattered,
+            unreadable,
+        })))
     }
 
     /// The content of a file, as programs see it.
@@ -230,9 +246,10 @@ impl Disk for Simulated {
     }
 
     fn physical(&self, path: &Path) -> io::Result<u64> {
-        drop(self.operate()?);
         let first = path.iter().find(|part| *part != "/").unwrap_or_default();
-        let bytes = first.as_encoded_bytes().iter();
+        let whole = self.operate()?.is_scattered;
+        let place = if whole { path.as_os_str() } else { first };
+        let bytes = place.as_encoded_bytes().iter();
         Ok(bytes.fold(0, |number, byte| number.wrapping_mul(257).wrapping_add(u64::from(*byte))))
     }
 }
