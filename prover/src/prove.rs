@@ -1,32 +1,41 @@
 //! A proof: pass after pass over the data, `nonces` at a time, until a nonce has K2 good labels.
 //!
-//! Reading and scanning overlap: one thread reads ahead while the scanner works. The result does
-//! not depend on how either is cut, nor on interruptions: a journal beside the data keeps the
-//! k2pows as they are solved, and the position and hits of the scan.
+//! Labels flow from the disks through workers that scan them to one place that counts ([`pass`]).
+//! Which nonce wins follows from label order alone ([`count`]): not from the number of workers or
+//! disks, nor from the order in which pieces come, nor from interruptions, since a journal beside
+//! the data keeps the k2pows, what was scanned and what was found ([`diary`]).
+//!
+//! Labels that are missing, unreadable or wrong cost themselves and nothing else. A proof does not
+//! claim that every label is there: it names K2 that are, and whoever has most of the data finds
+//! them nearly as soon as who has all of it. So missing and unreadable labels are passed over, and
+//! those of a winner are made again before its proof is given out; a wrong one is dropped, and the
+//! search goes on ([`judge`]). All of it is told, with what to do about it ([`faults`]).
+
+mod count;
+mod data;
+mod diary;
+mod faults;
+mod judge;
+mod pass;
+mod pows;
 
 use crate::pace::Pace;
 use crate::randomx::Pows;
+use count::Count;
 use cpu::Scan;
-use plot::{DataSet, Journal, JournalKey, Lock, PlotError, Scanned};
-use post::k2pow::{self, NoUnits, PowHash};
-use post::search::{GroupKeys, ScanFault, Scanner, Tally, Threshold, TooFewLabels, Winner, pass};
+use data::Data;
+use diary::Diary;
+use faults::Faults;
+use pass::Pass;
+use plot::{DataSet, PlotError};
+use post::k2pow::NoUnits;
+use post::search::{GroupKeys, ScanFault, Scanner, Threshold, TooFewLabels, pass as nonces_of};
 use post::verify::{Indices, verify};
-use post::{LABEL_BYTES, LabelIndex, Nonce, NonceGroup, Params, Proof, Statement};
-use pow::{PowFault, Puzzle, RandomX, SolveError};
+use post::{Nonce, Params, Proof, Statement};
+use pow::{PowFault, SolveError};
 use std::num::NonZeroUsize;
-use std::ops::Range;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
-use std::time::{Duration, Instant};
 use thiserror::Error;
 use wire::Stage;
-
-/// Bytes read at a time; little in tests, so that small data has several chunks.
-const CHUNK_BYTES: usize = if cfg!(test) { 1 << 16 } else { 4 << 20 };
-/// Chunks in flight: one read, one scanned, one on its way.
-const CHUNKS: usize = 3;
-/// How often the position of a scan is written down: what a restart costs at most.
-const JOURNAL_EVERY: Duration = Duration::from_secs(30);
 
 /// What is to be proven, and how.
 #[derive(Clone, Debug)]
@@ -46,6 +55,14 @@ pub(crate) enum ProveError {
     Stopped,
     #[error(transparent)]
     Plot(#[from] PlotError),
+    #[error("there are no labels to prove anything with: {0}")]
+    NoLabels(String),
+    #[error(
+        "all {count} labels that were made again are others on disk: the data in {place} was made \
+         for another identity or with another scrypt N than {n}, or is damaged throughout; `check` \
+         tells"
+    )]
+    AllWrong { count: u64, place: String, n: u32 },
     #[error(transparent)]
     TooFewLabels(#[from] TooFewLabels),
     #[error(transparent)]
@@ -56,7 +73,9 @@ pub(crate) enum ProveError {
     Pow(SolveError),
     #[error("the scan failed: {0}")]
     Scan(#[from] ScanFault),
-    #[error("the proof that was found is not valid ({0}): labels on disk are wrong, run `check`")]
+    #[error("the system gives no thread to scan with: {0}")]
+    Thread(std::io::Error),
+    #[error("the proof that was found is not valid: {0}")]
     Invalid(String),
 }
 
@@ -78,263 +97,57 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) progress: &'a (dyn Fn(Stage, u64, u64) + Sync),
 }
 
+/// A device that scans, on a thread of its own.
+type Worker = Box<dyn Scanner + Send>;
+
+/// Makes the workers of a pass.
+type Hire<'a> = &'a dyn Fn(&[GroupKeys], Threshold) -> Vec<Worker>;
+
 /// Proves the data of a directory, and verifies the proof before it is given out.
 pub(crate) fn prove(
     job: &Job,
     directory: &DataSet,
     around: &Surroundings<'_>,
 ) -> Result<Proof, ProveError> {
-    for file in directory.survey()? {
-        file.complete()?;
-    }
-    let mut diary = Diary::open(job, directory);
-    match search(job, directory, &mut diary, around) {
-        // A journal of an earlier run is trusted to save work, never to be right.
-        Err(ProveError::Invalid(why)) if diary.resumed => {
-            tracing::warn!("the proof that was resumed is not valid ({why}): beginning it anew");
-            diary.begin_anew();
-            search(job, directory, &mut diary, around)
-        }
-        other => other,
-    }
+    prove_by(job, directory, around, &|keys, threshold| {
+        let worker = |_| Box::new(Scan::new(keys.to_vec(), threshold, NonZeroUsize::MIN)) as Worker;
+        (0..job.threads.get()).map(worker).collect()
+    })
 }
 
-/// Pass after pass, from where the journal says.
-fn search(
+/// As [`prove`], by any workers.
+fn prove_by(
     job: &Job,
     directory: &DataSet,
-    diary: &mut Diary<'_>,
     around: &Surroundings<'_>,
+    hire: Hire<'_>,
 ) -> Result<Proof, ProveError> {
     let Statement { num_units, labels_per_unit, .. } = job.statement;
     let num_labels = job.statement.num_labels();
     let num_labels = num_labels.ok_or(ProveError::LabelCount { num_units, labels_per_unit })?;
     let threshold = Threshold::new(job.params.k1, num_labels)?;
+    let mut faults = Faults::default();
+    let data = Data::survey(directory, num_labels, &mut faults)?;
+    data.foretell(job);
+    let mut diary = Diary::open(job, directory);
     for number in diary.pass(job.nonces).. {
-        let nonces = pass(number, job.nonces).ok_or(ProveError::NoProof)?;
-        let keys = buy(job, nonces.clone(), diary, around)?;
-        let mut tally = Tally::new(Nonce(nonces.start), nonces.end - nonces.start, job.params.k2);
-        let mut scanner = Scan::new(keys.clone(), threshold, job.threads);
-        let pass = Pass { nonces: nonces.clone(), num_labels };
-        if let Some(winner) = pass.scan(directory, &mut scanner, &mut tally, diary, around)? {
-            let group = winner.nonce.group();
-            let pow = keys.iter().find(|keys| Some(keys.group) == group).map_or(0, |keys| keys.pow);
-            let proof = Proof::new(&winner, num_labels, pow);
+        let nonces = nonces_of(number, job.nonces).ok_or(ProveError::NoProof)?;
+        let keys = pows::buy(job, nonces.clone(), &mut diary, around)?;
+        let workers = hire(&keys, threshold);
+        let mut count = Count::new(nonces.clone(), job.params.k2, &data.missing);
+        diary.resume(&mut count, &data);
+        let (diary, faults) = (&mut diary, &mut faults);
+        let (data, judged) = (&data, (0, 0));
+        let mut pass = Pass { job, data, keys, threshold, around, diary, faults, count, judged };
+        let proof = pass.run(workers);
+        faults.summarize();
+        if let Some(proof) = proof? {
             check(&proof, job, around)?;
             return Ok(proof);
         }
         tracing::info!("no proof among nonces {nonces:?}: trying the next");
     }
     Err(ProveError::NoProof)
-}
-
-/// The journal, and whether it may be written.
-struct Diary<'a> {
-    directory: &'a DataSet,
-    journal: Journal,
-    key: JournalKey,
-    /// Whether an earlier run's work is in it.
-    resumed: bool,
-    /// `None` where another process writes it, or nobody can.
-    lock: Option<Lock>,
-    saved: Instant,
-}
-
-impl<'a> Diary<'a> {
-    fn open(job: &Job, directory: &'a DataSet) -> Self {
-        let key = JournalKey {
-            statement: job.statement.clone(),
-            k1: job.params.k1,
-            k2: job.params.k2,
-            pow_difficulty: job.params.pow_difficulty.to_string(),
-        };
-        let journal = directory.journal(key.clone());
-        let resumed = journal != Journal::new(key.clone());
-        let lock = Lock::journal(directory.paths().next().unwrap_or(std::path::Path::new(".")));
-        let lock = lock.inspect_err(|why| {
-            tracing::warn!("an interruption will cost this proof all of its work: {why}");
-        });
-        Self { directory, journal, key, resumed, lock: lock.ok(), saved: Instant::now() }
-    }
-
-    fn begin_anew(&mut self) {
-        self.journal = Journal::new(self.key.clone());
-        self.resumed = false;
-    }
-
-    /// The number of the pass to go on with.
-    fn pass(&self, nonces: u32) -> u32 {
-        let scanned = self.journal.scanned();
-        let same = scanned.filter(|scanned| scanned.first_nonce.is_multiple_of(nonces));
-        same.map_or(0, |scanned| scanned.first_nonce / nonces)
-    }
-
-    fn save(&mut self) {
-        if self.lock.is_none() {
-            return;
-        }
-        // A proof without a journal is better than none.
-        if let Err(why) = self.directory.save_journal(&self.journal) {
-            tracing::warn!("an interruption will cost this proof all of its work: {why}");
-            self.lock = None;
-        }
-        self.saved = Instant::now();
-    }
-}
-
-/// Solves the k2pow of each group of a pass, save those that were solved before.
-fn buy(
-    job: &Job,
-    nonces: Range<u32>,
-    diary: &mut Diary<'_>,
-    around: &Surroundings<'_>,
-) -> Result<Vec<GroupKeys>, ProveError> {
-    let firsts = nonces.step_by(Nonce::PER_GROUP as usize);
-    let groups: Vec<NonceGroup> = firsts.filter_map(|first| Nonce(first).group()).collect();
-    let total = groups.len() as u64;
-    let difficulty = job.params.pow_difficulty.scaled(job.statement.num_units)?;
-    let missing = groups.iter().filter(|group| diary.journal.pow(**group).is_none()).count();
-    let missing = u32::try_from(missing).unwrap_or(u32::MAX);
-    let randomx = around.pows.to_solve(&difficulty, missing, around.stop);
-    let randomx = randomx.map_err(SolveError::from)?;
-    let Statement { challenge, node_id, .. } = job.statement;
-    let mut keys = Vec::with_capacity(groups.len());
-    for (done, group) in (0..).zip(groups) {
-        (around.progress)(Stage::Pow, done, total);
-        let puzzle = Puzzle { group, challenge, node_id, difficulty };
-        let pow = match diary.journal.pow(group) {
-            Some(pow) if solves(&puzzle, pow, &randomx)? => pow,
-            _ => {
-                let pow = around.pows.solve(&randomx, &puzzle, around.stop)?;
-                diary.journal.set_pow(group, pow);
-                diary.save();
-                pow
-            }
-        };
-        keys.push(GroupKeys::new(&challenge, group, pow));
-    }
-    (around.progress)(Stage::Pow, total, total);
-    Ok(keys)
-}
-
-/// Whether a pow from the journal is one.
-fn solves(puzzle: &Puzzle, pow: u64, randomx: &RandomX) -> Result<bool, ProveError> {
-    let input = k2pow::input(pow, puzzle.group, &puzzle.challenge, &puzzle.node_id);
-    let hash = randomx.hash(&input).map_err(SolveError::from)?;
-    Ok(pow < k2pow::POW_END && puzzle.difficulty.met_by(&hash))
-}
-
-/// A piece of the data on its way from disk to scanner.
-struct Chunk {
-    first: u64,
-    bytes: Vec<u8>,
-}
-
-impl Chunk {
-    /// One past its last label.
-    fn end(&self) -> u64 {
-        self.first + (self.bytes.len() / LABEL_BYTES) as u64
-    }
-}
-
-/// One pass over the data.
-struct Pass {
-    nonces: Range<u32>,
-    num_labels: u64,
-}
-
-impl Pass {
-    fn scan(
-        &self,
-        directory: &DataSet,
-        scanner: &mut dyn Scanner,
-        tally: &mut Tally,
-        diary: &mut Diary<'_>,
-        around: &Surroundings<'_>,
-    ) -> Result<Option<Winner>, ProveError> {
-        let first = self.resume(tally, diary);
-        let (full, filled) = sync_channel(CHUNKS);
-        let (empty, spent) = sync_channel(CHUNKS);
-        for _ in 0..CHUNKS {
-            // The channel has room for all of them.
-            let _ = empty.send(vec![0; CHUNK_BYTES]);
-        }
-        thread::scope(|scope| {
-            let reader = scope.spawn(move || read_ahead(directory, first, &spent, &full));
-            let mut found = Ok(None);
-            for chunk in filled {
-                (around.progress)(Stage::Scan, chunk.first, self.num_labels);
-                if (around.stop)() {
-                    self.note(chunk.first, tally, diary);
-                    found = Err(ProveError::Stopped);
-                    break;
-                }
-                let start = Instant::now();
-                found = match scanner.scan(LabelIndex(chunk.first), &chunk.bytes) {
-                    Ok(hits) => Ok(tally.add(&hits)),
-                    Err(fault) => Err(ProveError::from(fault)),
-                };
-                if !matches!(found, Ok(None)) {
-                    break;
-                }
-                around.pace.after(start.elapsed(), around.stop);
-                if diary.saved.elapsed() >= JOURNAL_EVERY {
-                    self.note(chunk.end(), tally, diary);
-                }
-                if empty.send(chunk.bytes).is_err() {
-                    break;
-                }
-            }
-            drop(empty);
-            match (found, reader.join()) {
-                (Ok(None), Ok(Err(error))) => Err(error.into()),
-                (found, _) => found,
-            }
-        })
-    }
-
-    /// The first label to scan: past what an earlier run scanned of this pass, whose hits count.
-    fn resume(&self, tally: &mut Tally, diary: &Diary<'_>) -> u64 {
-        let Range { start, end } = self.nonces;
-        let ours =
-            |scanned: &&Scanned| (scanned.first_nonce, scanned.nonces) == (start, end - start);
-        let Some(scanned) = diary.journal.scanned().filter(ours) else { return 0 };
-        let mut resumed = tally.clone();
-        // Had they had a winner, the pass would not have gone on.
-        if resumed.add(&scanned.hits()).is_some() {
-            return 0;
-        }
-        *tally = resumed;
-        scanned.labels
-    }
-
-    fn note(&self, labels: u64, tally: &Tally, diary: &mut Diary<'_>) {
-        let nonces = self.nonces.end - self.nonces.start;
-        let scanned = Scanned::new(Nonce(self.nonces.start), nonces, labels, &tally.hits());
-        diary.journal.set_scanned(scanned);
-        diary.save();
-    }
-}
-
-/// Reads the data in order, from label `first` on, into whatever buffers come back, until it ends
-/// or nobody listens.
-fn read_ahead(
-    directory: &DataSet,
-    mut first: u64,
-    spent: &Receiver<Vec<u8>>,
-    full: &SyncSender<Chunk>,
-) -> Result<(), PlotError> {
-    let mut reader = directory.reader();
-    while let Ok(mut bytes) = spent.recv() {
-        bytes.resize(CHUNK_BYTES, 0);
-        let count = reader.read(first, &mut bytes)?;
-        bytes.truncate(count);
-        if count == 0 || full.send(Chunk { first, bytes }).is_err() {
-            break;
-        }
-        first += (count / LABEL_BYTES) as u64;
-    }
-    Ok(())
 }
 
 /// The node will verify the proof; we do it first, since a bad one would cost the identity.

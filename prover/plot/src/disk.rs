@@ -4,6 +4,7 @@
 //! place and fail in every way that a real one does: at any operation, and by losing whatever was
 //! not synced.
 
+use crate::physical;
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -72,6 +73,12 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// The system's.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// A number that paths on the same physical disk share, and no others.
+    ///
+    /// # Errors
+    /// The system's; [`io::ErrorKind::NotFound`] where there is nothing at the path.
+    fn physical(&self, path: &Path) -> io::Result<u64>;
 }
 
 /// The room on a filesystem.
@@ -88,6 +95,9 @@ pub struct Room {
 pub enum Access {
     /// To read what is there.
     Read,
+    /// To read much of it once, past the system's cache where it can be done. Places in the file,
+    /// in memory and lengths are then multiples of 4 KiB.
+    Stream,
     /// To write into it; it is made if it is not there, and kept if it is.
     Write,
     /// To write it anew: what is there is forgotten. For temporary files only.
@@ -95,7 +105,13 @@ pub enum Access {
 }
 
 /// An open file.
-pub trait DiskFile: Debug + Send {
+pub trait DiskFile: Debug + Send + Sync {
+    /// Reads some bytes from `offset` on; how many. 0 is the end of the file, or no room.
+    ///
+    /// # Errors
+    /// The system's.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
     /// Fills the buffer from `offset` on.
     ///
     /// # Errors
@@ -130,6 +146,7 @@ impl Disk for System {
         let mut options = OpenOptions::new();
         let options = match access {
             Access::Read => options.read(true),
+            Access::Stream => return direct::open(path),
             Access::Write => options.read(true).write(true).create(true).truncate(false),
             Access::Replace => options.write(true).create(true).truncate(true),
         };
@@ -220,9 +237,23 @@ impl Disk for System {
     fn sync_directory(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }
+
+    fn physical(&self, path: &Path) -> io::Result<u64> {
+        physical::disk_of(path)
+    }
 }
 
 impl DiskFile for File {
+    #[cfg(unix)]
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(self, buffer, offset)
+    }
+
+    #[cfg(windows)]
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::os::windows::fs::FileExt::seek_read(self, buffer, offset)
+    }
+
     #[cfg(unix)]
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         std::os::unix::fs::FileExt::read_exact_at(self, buffer, offset)
@@ -267,5 +298,109 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_all()
+    }
+}
+
+/// Reading past the page cache.
+#[cfg(target_os = "linux")]
+mod direct {
+    use super::DiskFile;
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::path::Path;
+
+    /// Opens a file for direct IO, or as usual on a filesystem that has none.
+    pub(super) fn open(path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let flags = OFlags::DIRECT.bits().cast_signed();
+        match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+            Ok(file) => Ok(Box::new(Direct(file))),
+            Err(error) if is_refusal(&error) => Ok(Box::new(File::open(path)?)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The filesystem has no direct IO, or not for such a request.
+    fn is_refusal(error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::InvalidInput
+    }
+
+    /// A file to be read directly for as long as the filesystem takes it.
+    #[derive(Debug)]
+    pub(super) struct Direct(pub(super) File);
+
+    impl DiskFile for Direct {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            match DiskFile::read_at(&self.0, buffer, offset) {
+                Err(error) if is_refusal(&error) => {
+                    fcntl_setfl(&self.0, fcntl_getfl(&self.0)?.difference(OFlags::DIRECT))?;
+                    DiskFile::read_at(&self.0, buffer, offset)
+                }
+                read => read,
+            }
+        }
+
+        fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+            while !buffer.is_empty() {
+                match DiskFile::read_at(self, buffer, offset)? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    count => {
+                        buffer = buffer.get_mut(count..).unwrap_or_default();
+                        offset += count as u64;
+                    }
+                }
+            }
+            Ok(())
+        }
+
+        fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::PermissionDenied.into())
+        }
+
+        fn length(&self) -> io::Result<u64> {
+            self.0.length()
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+}
+
+/// Elsewhere files are streamed through the system's cache.
+#[cfg(not(target_os = "linux"))]
+mod direct {
+    pub(super) fn open(path: &std::path::Path) -> std::io::Result<Box<dyn super::DiskFile>> {
+        Ok(Box::new(std::fs::File::open(path)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::buffer::{ALIGNMENT, Buffer};
+
+    /// The filesystem of the tests may have direct IO or not: either way the bytes come, those of
+    /// a tail too, and those that nobody aligned.
+    #[test]
+    fn a_streamed_file_is_read_to_its_last_byte() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("file");
+        let content: Vec<u8> = (0..3 * ALIGNMENT + 33).map(|at| (at % 251) as u8).collect();
+        fs::write(&path, &content).unwrap();
+        let file = System.open(&path, Access::Stream).unwrap();
+        let mut buffer = Buffer::new(4 * ALIGNMENT);
+        let count = file.read_at(buffer.as_mut_slice(), 0).unwrap();
+        assert_eq!(buffer.as_slice()[..count], content);
+        let tail = file.read_at(buffer.as_mut_slice(), 3 * ALIGNMENT as u64).unwrap();
+        assert_eq!(buffer.as_slice()[..tail], content[3 * ALIGNMENT..]);
+        assert_eq!(file.read_at(buffer.as_mut_slice(), 4 * ALIGNMENT as u64).unwrap(), 0);
+        let mut unaligned = [0; 100];
+        file.read_exact_at(&mut unaligned, 33).unwrap();
+        assert_eq!(unaligned, content[33..133]);
+        assert_eq!(file.length().unwrap(), content.len() as u64);
+        let missing = System.open(&root.path().join("none"), Access::Stream);
+        assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

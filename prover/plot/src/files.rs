@@ -11,10 +11,19 @@ const SMALL_FILE_BYTES_MAX: u64 = 1 << 20;
 ///
 /// What lies beyond [`SMALL_FILE_BYTES_MAX`] is not read: such a file will not parse.
 pub(crate) fn read_small(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, PlotError> {
+    read_at_most(disk, path, SMALL_FILE_BYTES_MAX)
+}
+
+/// The first `most` bytes of a file; `None` where there is none.
+pub(crate) fn read_at_most(
+    disk: &dyn Disk,
+    path: &Path,
+    most: u64,
+) -> Result<Option<Vec<u8>>, PlotError> {
     let Some(length) = disk.length(path).map_err(PlotError::io("look at", path))? else {
         return Ok(None);
     };
-    let length = usize::try_from(length.min(SMALL_FILE_BYTES_MAX)).unwrap_or(0);
+    let length = usize::try_from(length.min(most)).unwrap_or(0);
     let mut bytes = vec![0; length];
     let file = disk.open(path, Access::Read).map_err(PlotError::io("open", path))?;
     file.read_exact_at(&mut bytes, 0).map_err(PlotError::io("read", path))?;

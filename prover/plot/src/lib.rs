@@ -5,13 +5,14 @@
 //! `postdata_1.bin`… hold 16-byte labels in order, each file `MaxFileSize` bytes long, the last
 //! one what remains. Beside them lie files of ours: `postmesh.json` with what the reference's
 //! metadata does not say (scrypt's N), a manifest for each label file that says which of its
-//! labels are safe, a journal of the proof that is being made, and locks. One data set may be
+//! labels are safe, journals of the proofs that are being made, and locks. One data set may be
 //! spread over several directories and disks: each then holds some of the files.
 //!
 //! One rule holds everywhere: labels that are known to be there are never truncated, deleted or
 //! written over. The crate knows files, and neither how labels are made nor what a proof is.
 
 mod arrange;
+mod buffer;
 mod directory;
 pub mod disk;
 mod error;
@@ -22,13 +23,18 @@ mod lock;
 mod manifest;
 mod metadata;
 mod numbers;
+mod physical;
+mod piece;
+mod ranges;
 mod set;
 mod sidecar;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulated;
+mod stream;
 
 pub use arrange::{Arrangement, Place, Share};
 pub use directory::FileState;
+pub use disk::{Access, Disk, System};
 pub use error::PlotError;
 pub use journal::{Journal, JournalKey, Scanned};
 pub use layout::Layout;
@@ -36,5 +42,8 @@ pub use lock::Lock;
 pub use manifest::{BLOCK_LABELS, Slot};
 pub use metadata::{BadMetadata, Metadata};
 pub use numbers::FileNumbers;
+pub use piece::{Extent, Piece};
+pub use ranges::Ranges;
 pub use set::{DataSet, Reader, grouped};
 pub use sidecar::Sidecar;
+pub use stream::Stream;

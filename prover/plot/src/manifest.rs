@@ -132,6 +132,25 @@ impl Manifest {
         Ok(confirmed)
     }
 
+    /// The BLAKE3 of a block's labels, if a slot vouches for `labels` of them and no more.
+    pub(crate) fn hash_of(
+        &self,
+        disk: &dyn Disk,
+        block: u64,
+        labels: u64,
+    ) -> Result<Option<[u8; 32]>, PlotError> {
+        let length = disk.length(&self.path).map_err(PlotError::io("look at", &self.path))?;
+        if length.unwrap_or(0) < offset_of(block) + SLOT_BYTES {
+            return Ok(None);
+        }
+        let mut bytes = [0; SLOT_BYTES as usize];
+        let file = self.open_file(disk, Access::Read)?;
+        file.read_exact_at(&mut bytes, offset_of(block))
+            .map_err(PlotError::io("read", &self.path))?;
+        let slot = Slot::decode(&bytes, block);
+        Ok(slot.filter(|slot| u64::from(slot.labels) == labels).map(|slot| slot.hash))
+    }
+
     /// Takes back what was said of the labels from `first` on, which are about to be made again;
     /// `before` are the labels of its block that come before it. Durable when it returns.
     pub(crate) fn cut(
@@ -344,6 +363,10 @@ mod tests {
         assert_eq!((u64::from(slot.labels), slot.maker, slot.adopted), (BLOCK_LABELS, 3, false));
         assert_eq!((slot.agrees(&block), slot.agrees(&block[16..])), (Some(true), None));
         assert_eq!(manifest.slot(&System, 2).unwrap(), None);
+        let hash = |block, labels| manifest.hash_of(&System, block, labels).unwrap();
+        assert_eq!(hash(0, BLOCK_LABELS), Some(blake3::hash(&block).into()));
+        assert_eq!(hash(1, 20), Some(blake3::hash(&block[..320]).into()));
+        assert_eq!([hash(0, 10), hash(1, 19), hash(1, 21), hash(2, 1)], [None; 4]);
         let opened = Manifest::open(&System, root.path(), 3).unwrap().unwrap();
         assert_eq!(opened, manifest);
         assert_eq!(opened.header(), header(0));

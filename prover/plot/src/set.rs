@@ -13,6 +13,7 @@ use crate::layout::{LABEL, Layout};
 use crate::manifest::Slot;
 use crate::metadata::Metadata;
 use crate::numbers::FileNumbers;
+use crate::piece::Extent;
 use crate::sidecar::Sidecar;
 use post::ScryptN;
 use std::io;
@@ -169,6 +170,12 @@ impl DataSet {
         self.directories.iter().map(|directory| directory.path.as_path())
     }
 
+    /// The directory that holds the journals.
+    #[must_use]
+    pub fn home_of_journals(&self) -> &Path {
+        self.paths().next().unwrap_or(Path::new("."))
+    }
+
     /// Each directory, with the numbers of the label files that it holds or will hold.
     pub fn shares(&self) -> impl Iterator<Item = (&Path, &FileNumbers)> {
         self.paths().zip(&self.claims)
@@ -211,6 +218,36 @@ impl DataSet {
     /// The system's, when a file cannot be looked at.
     pub fn survey(&self) -> Result<Vec<FileState>, PlotError> {
         (0..self.layout.files()).map(|number| self.file(number)).collect()
+    }
+
+    /// The labels that are there, file by file: what a scan reads. A file that is not whole, or
+    /// that cannot be looked at, says so and costs nothing but its own labels.
+    #[must_use]
+    pub fn extents(&self) -> Vec<Arc<Extent>> {
+        (0..self.layout.files()).map(|number| Arc::new(self.extent(number))).collect()
+    }
+
+    fn extent(&self, number: u64) -> Extent {
+        let home = self.home(number);
+        let path = home.as_ref().map_or(PathBuf::new(), |home| home.label_file(number));
+        let (state, fault) = match self.file(number) {
+            Ok(state) => (state.clone(), state.complete().err()),
+            Err(fault) => {
+                // A manifest that cannot be used: the file's length must be believed.
+                let found = self.disk.length(&path).ok().flatten();
+                let labels = self.layout.labels_of(number);
+                (FileState { path, labels, found, confirmed: None }, Some(fault))
+            }
+        };
+        let manifest = home.ok().and_then(|home| home.manifest(number).ok().flatten());
+        let (present, FileState { path, labels, .. }) = (state.present(), state);
+        Extent { path, labels, present, fault, manifest }
+    }
+
+    /// What the labels lie on.
+    #[must_use]
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
     }
 
     /// One label file.

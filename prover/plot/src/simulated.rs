@@ -6,10 +6,14 @@
 //! the durable state together with whatever subset of the rest the seed chooses: each write kept,
 //! dropped, torn at a sector or felt by the file's length alone, each name kept or dropped, in any
 //! combination. A system that keeps more order than this loses less.
+//!
+//! Parts of a file can be made unreadable ([`Simulated::fail_reads`]), and reads give fewer bytes
+//! than asked for now and then, as a system may. The first folder of a path is its physical disk.
 
 use crate::disk::{Access, Disk, DiskFile, Room};
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,6 +36,10 @@ struct State {
     operations: u64,
     /// The number of the first operation that fails.
     cut_at: Option<u64>,
+    /// Whether every file lies on a disk of its own.
+    is_scattered: bool,
+    /// Bytes of files that cannot be read.
+    unreadable: Vec<(PathBuf, Range<u64>)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -83,6 +91,16 @@ impl Simulated {
         state.cut_at = Some(state.operations.saturating_add(operations));
     }
 
+    /// Puts every file on a physical disk of its own.
+    pub fn scatter(&self) {
+        self.state().is_scattered = true;
+    }
+
+    /// Makes bytes of a file unreadable: every read that touches them fails.
+    pub fn fail_reads(&self, path: &Path, bytes: Range<u64>) {
+        self.state().unreadable.push((path.to_path_buf(), bytes));
+    }
+
     /// Operations so far.
     #[must_use]
     pub fn operations(&self) -> u64 {
@@ -103,7 +121,18 @@ impl Simulated {
         }
         let files = state.files.iter().map(|content| content.survivor(&mut draw)).collect();
         let durable_names = names.clone();
-        Self(Arc::new(Mutex::new(State { files, names, durable_names, ..State::default() })))
+        let (is_scattered, unreadable) = (state.is_scattered, state.unreadable.clone());
+        let (pending_names, operations, cut_at) = (Vec::new(), 0, None);
+        Self(Arc::new(Mutex::new(State {
+            files,
+            names,
+            durable_names,
+            pending_names,
+            operations,
+            cut_at,
+            is_scattered,
+            unreadable,
+        })))
     }
 
     /// The content of a file, as programs see it.
@@ -186,8 +215,8 @@ impl Disk for Simulated {
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.operate()?;
         let file = match (state.names.get(path).copied(), access) {
-            (None, Access::Read) => return Err(io::ErrorKind::NotFound.into()),
-            (Some(file), Access::Read | Access::Write) => file,
+            (None, Access::Read | Access::Stream) => return Err(io::ErrorKind::NotFound.into()),
+            (Some(file), Access::Read | Access::Stream | Access::Write) => file,
             // A file written anew is another file under the same name, as far as a cut can tell.
             (_, Access::Write | Access::Replace) => {
                 let file = state.files.len();
@@ -268,6 +297,14 @@ impl Disk for Simulated {
         });
         Ok(())
     }
+
+    fn physical(&self, path: &Path) -> io::Result<u64> {
+        let first = path.iter().find(|part| *part != "/").unwrap_or_default();
+        let whole = self.operate()?.is_scattered;
+        let place = if whole { path.as_os_str() } else { first };
+        let bytes = place.as_encoded_bytes().iter();
+        Ok(bytes.fold(0, |number, byte| number.wrapping_mul(257).wrapping_add(u64::from(*byte))))
+    }
 }
 
 #[derive(Debug)]
@@ -276,9 +313,39 @@ struct OpenFile {
     file: usize,
 }
 
+impl State {
+    /// Fails a read that touches unreadable bytes.
+    fn check_readable(&self, file: usize, offset: u64, length: usize) -> io::Result<()> {
+        let end = offset.saturating_add(length as u64);
+        let touched = self.unreadable.iter().any(|(path, bytes)| {
+            self.names.get(path) == Some(&file) && bytes.start < end && offset < bytes.end
+        });
+        if touched { Err(io::Error::other("unreadable sector")) } else { Ok(()) }
+    }
+}
+
 impl DiskFile for OpenFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let state = self.disk.operate()?;
+        state.check_readable(self.file, offset, buffer.len())?;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let content = state.files.get(self.file).and_then(|content| content.now.get(start..));
+        let content = content.unwrap_or_default();
+        // One read in three stops half-way.
+        let most = if state.operations.is_multiple_of(3) {
+            buffer.len().div_ceil(2)
+        } else {
+            buffer.len()
+        };
+        let count = content.len().min(most);
+        let (filled, _) = buffer.split_at_mut(count);
+        filled.copy_from_slice(content.split_at(count).0);
+        Ok(count)
+    }
+
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let state = self.disk.operate()?;
+        state.check_readable(self.file, offset, buffer.len())?;
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let content = state.files.get(self.file).map(|content| content.now.as_slice());
         let part = content.and_then(|bytes| bytes.get(start..start.saturating_add(buffer.len())));
@@ -346,6 +413,31 @@ mod tests {
         assert!((0..64).any(|seed| after(seed) == [new]));
         disk.sync_directory(root).unwrap();
         assert!((0..64).all(|seed| after(seed) == [new]));
+    }
+
+    #[test]
+    fn reads_of_unreadable_bytes_fail_and_others_do_not() {
+        let disk = Simulated::default();
+        let path = Path::new("/d/f");
+        let file = disk.open(path, Access::Write).unwrap();
+        file.write_all_at(&[7; 100], 0).unwrap();
+        disk.fail_reads(path, 40..41);
+        let mut buffer = [0; 10];
+        for (offset, readable) in [(30, true), (31, false), (40, false), (41, true)] {
+            assert_eq!(file.read_at(&mut buffer, offset).is_ok(), readable, "{offset}");
+            assert_eq!(file.read_exact_at(&mut buffer, offset).is_ok(), readable, "{offset}");
+        }
+        assert_eq!(buffer, [7; 10]);
+        // Never nothing before the end, and nothing after it.
+        let mut offset = 41;
+        while offset < 100 {
+            let count = file.read_at(&mut [0; 10], offset).unwrap() as u64;
+            assert!(count > 0);
+            offset += count;
+        }
+        assert_eq!((offset, file.read_at(&mut buffer, 100).unwrap()), (100, 0));
+        assert_eq!(disk.physical(path).unwrap(), disk.physical(Path::new("/d/g")).unwrap());
+        assert_ne!(disk.physical(path).unwrap(), disk.physical(Path::new("/e/f")).unwrap());
     }
 
     #[test]

@@ -6,8 +6,8 @@
 //! more bits. On average K1 labels of the whole data are good for a nonce; one that finds K2
 //! of them makes a proof.
 //!
-//! The search is deterministic: whatever the number of threads or devices, [`Tally`] sees hits in
-//! label order and so names one winner.
+//! The search is deterministic: whatever the number of threads, disks or devices, and in whatever
+//! order their hits come, [`Tally`] names one winner.
 
 use crate::units::{Challenge, LabelIndex, Nonce, NonceGroup};
 use aes::Aes128;
@@ -188,12 +188,13 @@ pub struct Winner {
     pub indices: Vec<LabelIndex>,
 }
 
-/// Counts hits until a nonce has K2 of them: the one whose K2-th good label comes first in label
-/// order, the lowest nonce on a tie.
-#[derive(Clone, Debug)]
+/// The hits of a pass, in whatever order they come. The nonce whose K2-th good label comes first
+/// in label order wins, the lowest nonce on a tie.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
     first: Nonce,
     k2: usize,
+    /// For each nonce its good labels, ascending.
     hits: Vec<Vec<LabelIndex>>,
 }
 
@@ -205,16 +206,40 @@ impl Tally {
         Self { first, k2: k2 as usize, hits }
     }
 
-    /// Counts hits, which must come in ascending order over all calls, and returns the winner as
-    /// soon as there is one. Hits of other nonces are ignored.
-    pub fn add(&mut self, hits: &[Hit]) -> Option<Winner> {
-        hits.iter().find_map(|hit| {
-            let slot = hit.nonce.0.checked_sub(self.first.0)?;
-            let indices = self.hits.get_mut(slot as usize)?;
-            indices.push(hit.index);
-            (indices.len() >= self.k2)
-                .then(|| Winner { nonce: hit.nonce, indices: core::mem::take(indices) })
-        })
+    /// Counts hits, each of them once. Hits of other nonces are ignored.
+    pub fn add(&mut self, hits: &[Hit]) {
+        for hit in hits {
+            let slot = hit.nonce.0.checked_sub(self.first.0);
+            let labels = slot.and_then(|slot| self.hits.get_mut(slot as usize));
+            let Some(labels) = labels else { continue };
+            // Nearly always at the end: a scan goes forward.
+            if let Err(place) = labels.binary_search(&hit.index) {
+                labels.insert(place, hit.index);
+            }
+        }
+    }
+
+    /// Takes back all hits of a label that turned out to be wrong.
+    pub fn take_back(&mut self, index: LabelIndex) {
+        for labels in &mut self.hits {
+            if let Ok(place) = labels.binary_search(&index) {
+                labels.remove(place);
+            }
+        }
+    }
+
+    /// The nonce that won, if all hits up to its K2-th good label are counted: `end` is one past
+    /// the last label before which no hit is missing.
+    #[must_use]
+    pub fn winner(&self, end: LabelIndex) -> Option<Winner> {
+        let last = self.k2.checked_sub(1)?;
+        let nonces = (self.first.0..).map(Nonce).zip(&self.hits);
+        let complete =
+            nonces.filter_map(|(nonce, labels)| Some((*labels.get(last)?, nonce, labels)));
+        let (_, nonce, labels) = complete
+            .filter(|(index, ..)| *index < end)
+            .min_by_key(|(index, nonce, _)| (*index, *nonce))?;
+        Some(Winner { nonce, indices: labels.iter().take(self.k2).copied().collect() })
     }
 
     /// All hits so far, ascending: what a resumed scan needs to go on.
@@ -222,8 +247,8 @@ impl Tally {
     pub fn hits(&self) -> Vec<Hit> {
         let nonces = (self.first.0..).map(Nonce).zip(&self.hits);
         let mut hits: Vec<Hit> = nonces
-            .flat_map(|(nonce, indices)| {
-                indices.iter().map(move |index| Hit { index: *index, nonce })
+            .flat_map(|(nonce, labels)| {
+                labels.iter().map(move |index| Hit { index: *index, nonce })
             })
             .collect();
         hits.sort_unstable();
@@ -258,13 +283,31 @@ mod tests {
     }
 
     #[test]
-    fn the_first_nonce_to_gather_k2_wins() {
+    fn the_nonce_whose_last_good_label_comes_first_wins() {
         let mut tally = Tally::new(Nonce(16), 16, 2);
-        assert_eq!(tally.add(&[hit(0, 17), hit(3, 16), hit(3, 40)]), None);
-        assert_eq!(tally.hits(), [hit(0, 17), hit(3, 16)]);
-        let winner = tally.add(&[hit(5, 16), hit(5, 17)]);
-        let indices = [3, 5].map(LabelIndex).to_vec();
-        assert_eq!(winner, Some(Winner { nonce: Nonce(16), indices }));
+        tally.add(&[hit(5, 16), hit(5, 17), hit(9, 18), hit(7, 18)]);
+        tally.add(&[hit(0, 17), hit(3, 16), hit(3, 16), hit(3, 40), hit(3, 15)]);
+        let counted = [hit(0, 17), hit(3, 16), hit(5, 16), hit(5, 17), hit(7, 18), hit(9, 18)];
+        assert_eq!(tally.hits(), counted);
+        // As long as a hit before label 5 may still come, nobody has won.
+        assert_eq!(tally.winner(LabelIndex(5)), None);
+        let winner = |nonce, indices: [u64; 2]| {
+            Some(Winner { nonce: Nonce(nonce), indices: indices.map(LabelIndex).to_vec() })
+        };
+        assert_eq!(tally.winner(LabelIndex(6)), winner(16, [3, 5]));
+        tally.take_back(LabelIndex(3));
+        assert_eq!(tally.winner(LabelIndex(6)), winner(17, [0, 5]));
+        tally.take_back(LabelIndex(5));
+        assert_eq!(tally.winner(LabelIndex(9)), None);
+        assert_eq!(tally.winner(LabelIndex(10)), winner(18, [7, 9]));
+    }
+
+    #[test]
+    fn a_winner_has_k2_labels_and_not_more() {
+        let mut tally = Tally::new(Nonce(0), 16, 2);
+        tally.add(&[hit(1, 0), hit(2, 0), hit(3, 0)]);
+        let indices = [1, 2].map(LabelIndex).to_vec();
+        assert_eq!(tally.winner(LabelIndex(9)), Some(Winner { nonce: Nonce(0), indices }));
     }
 
     #[test]
@@ -275,7 +318,37 @@ mod tests {
         assert_eq!(pass(u32::MAX, 288), None);
     }
 
+    /// The winner by the definition: hits one by one in their order.
+    fn in_order(hits: &[Hit], k2: usize) -> Option<Winner> {
+        let mut hits = hits.to_vec();
+        hits.sort_unstable();
+        hits.dedup();
+        let mut gathered = alloc::collections::BTreeMap::<Nonce, Vec<LabelIndex>>::new();
+        hits.iter().find_map(|hit| {
+            let indices = gathered.entry(hit.nonce).or_default();
+            indices.push(hit.index);
+            let won = indices.len() == k2;
+            won.then(|| Winner { nonce: hit.nonce, indices: indices.clone() })
+        })
+    }
+
     proptest! {
+        #[test]
+        fn the_order_of_arrival_decides_nothing(
+            hits in proptest::collection::vec((0_u64..40, 0_u32..16), 0..60), k2 in 1_u32..6,
+        ) {
+            let hits: Vec<_> = hits.into_iter().map(|(index, nonce)| hit(index, nonce)).collect();
+            let mut tally = Tally::new(Nonce(0), 16, k2);
+            for part in hits.chunks(7) {
+                tally.add(part);
+            }
+            prop_assert_eq!(tally.winner(LabelIndex(40)), in_order(&hits, k2 as usize));
+            for end in 0..40 {
+                let until: Vec<_> = hits.iter().filter(|hit| hit.index.0 < end).copied().collect();
+                prop_assert_eq!(tally.winner(LabelIndex(end)), in_order(&until, k2 as usize));
+            }
+        }
+
         /// As many good labels as K1 promises, whichever the nonce: the two-step comparison is a
         /// comparison with the whole threshold.
         #[test]

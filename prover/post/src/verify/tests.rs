@@ -78,11 +78,12 @@ fn prove(statement: &Statement, params: &Params) -> Proof {
             let pow = (0..).find(solves)?;
             let cipher = GroupCipher::new(&GroupKeys::new(&statement.challenge, group, pow));
             let mut tally = Tally::new(Nonce(nonces.start), 16, params.k2);
-            let winner = (0_u64..).zip(&labels).find_map(|(index, label)| {
+            for (index, label) in (0_u64..).zip(&labels) {
                 let mut hits = Vec::new();
                 cipher.hits(LabelIndex(index), label, threshold, &mut hits);
-                tally.add(&hits)
-            })?;
+                tally.add(&hits);
+            }
+            let winner = tally.winner(LabelIndex(num_labels))?;
             Some(Proof::new(&winner, num_labels, pow))
         })
         .unwrap()
