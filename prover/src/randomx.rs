@@ -123,7 +123,8 @@ impl fmt::Display for Reason {
                 let (there, needed) = (gib(*bytes), gib(FAST_BYTES + HEADROOM_BYTES));
                 write!(
                     f,
-                    "{there:.1} GiB of memory are available, and fast mode, several times as                      fast, wants {needed:.1} GiB (--randomx fast insists)"
+                    "{there:.1} GiB of memory are available, and fast mode wants {needed:.1} GiB \
+                     (--randomx fast insists)"
                 )
             }
         }
