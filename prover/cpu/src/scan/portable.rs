@@ -91,14 +91,21 @@ impl TileScan for Portable {
 #[inline(always)]
 fn compare(blocks: &[Block], sieve: &mut Sieve, matches: impl Fn(u8) -> bool) {
     for (pair, eight) in blocks.chunks(WIDTH).enumerate() {
-        let mut bits = [0; 16];
-        for (label, block) in eight.iter().enumerate() {
-            for (bits, byte) in bits.iter_mut().zip(&block.0) {
-                *bits |= u8::from(matches(*byte)) << label;
-            }
-        }
-        sieve.put(pair, words(bits));
+        sieve.put(pair, bits(eight, &matches));
     }
+}
+
+/// The bits of eight blocks. Not inlined, for among other things the compiler does not see that
+/// sixteen bytes can be compared at a time.
+#[inline(never)]
+fn bits(eight: &[Block], matches: impl Fn(u8) -> bool) -> [u64; 2] {
+    let mut bits = [0; 16];
+    for (label, block) in eight.iter().enumerate() {
+        for (bits, byte) in bits.iter_mut().zip(&block.0) {
+            *bits |= u8::from(matches(*byte)) << label;
+        }
+    }
+    words(bits)
 }
 
 fn words(bytes: [u8; 16]) -> [u64; 2] {
