@@ -58,11 +58,12 @@ pub(crate) enum ProveError {
     #[error("there are no labels to prove anything with: {0}")]
     NoLabels(String),
     #[error(
-        "all {count} labels that were made again are others on disk: the data in {place} was made \
-         for another identity or with another scrypt N than {n}, or is damaged throughout; `check` \
-         tells"
+        "of {} labels that were made again, spread over all of the data in {place}, none is as on \
+         disk: it was made for another identity, or with another scrypt N than {n}, or is damaged \
+         throughout. Run `check`",
+        judge::PROBES
     )]
-    AllWrong { count: u64, place: String, n: u32 },
+    AllWrong { place: String, n: u32 },
     #[error(transparent)]
     TooFewLabels(#[from] TooFewLabels),
     #[error(transparent)]
@@ -137,8 +138,9 @@ fn prove_by(
         let mut count = Count::new(nonces.clone(), job.params.k2, &data.missing);
         diary.resume(&mut count, &data);
         let (diary, faults) = (&mut diary, &mut faults);
-        let (data, judged) = (&data, (0, 0));
-        let mut pass = Pass { job, data, keys, threshold, around, diary, faults, count, judged };
+        let (data, is_partly_right) = (&data, false);
+        let mut pass =
+            Pass { job, data, keys, threshold, around, diary, faults, count, is_partly_right };
         let proof = pass.run(workers);
         faults.summarize();
         if let Some(proof) = proof? {

@@ -28,9 +28,6 @@ use wire::Stage;
 /// How long a wish to stop waits, at most, while the disks say nothing.
 const TICK: Duration = Duration::from_millis(100);
 
-/// So many labels made again, none of them as on disk: it is the data that is wrong.
-const WRONG_MAX: u64 = 32;
-
 pub(super) struct Pass<'a, 'd> {
     pub(super) job: &'a Job,
     pub(super) data: &'a Data,
@@ -40,8 +37,8 @@ pub(super) struct Pass<'a, 'd> {
     pub(super) diary: &'a mut Diary<'d>,
     pub(super) faults: &'a mut Faults,
     pub(super) count: Count,
-    /// Labels made again: those that were as on disk, and those that were not.
-    pub(super) judged: (u64, u64),
+    /// Whether a label is known to be right on disk.
+    pub(super) is_partly_right: bool,
 }
 
 /// What a worker says of a piece.
@@ -135,13 +132,17 @@ impl Pass<'_, '_> {
             if not_good.is_empty() {
                 return Ok(Some(Proof::new(&winner, self.data.num_labels, keys.pow)));
             }
-            self.judged.0 += (winner.indices.len() - not_good.len()) as u64;
+            self.is_partly_right |= not_good.len() < winner.indices.len();
             for (index, label) in not_good {
-                self.judged.1 += u64::from(self.drop_label(index, &label));
+                self.is_partly_right |= !self.drop_label(index, &label);
             }
-            if let (0, count @ WRONG_MAX..) = self.judged {
+            if !self.is_partly_right {
+                self.is_partly_right =
+                    judge::is_partly_right(self.data, self.job, self.around.stop)?;
+            }
+            if !self.is_partly_right {
                 let (place, n) = (self.data.place.clone(), self.job.params.scrypt_n.get());
-                return Err(ProveError::AllWrong { count, place, n });
+                return Err(ProveError::AllWrong { place, n });
             }
         }
         Ok(None)

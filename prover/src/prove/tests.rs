@@ -419,3 +419,32 @@ fn data_that_is_wrong_throughout_is_named_as_such() {
     let refused = proven(&job, &directory);
     assert!(matches!(refused, Err(ProveError::AllWrong { n: 2, .. })), "{refused:?}");
 }
+
+#[test]
+fn a_part_that_is_wrong_throughout_costs_itself() {
+    let job = large_job();
+    let mut labels = labels_of(&job);
+    // Half a file of one label that is good for many nonces, so that those win first.
+    let [keys, ..] = &keys_of_first_pass(&job)[..] else { panic!("no group") };
+    let threshold = Threshold::new(26, 12_000).unwrap();
+    let cipher = GroupCipher::new(keys);
+    let good = labels.as_chunks::<16>().0.iter().find(|label| {
+        let mut hits = Vec::new();
+        cipher.hits(LabelIndex(0), label, threshold, &mut hits);
+        !hits.is_empty()
+    });
+    let good = *good.unwrap();
+    for label in &mut labels.as_chunks_mut::<16>().0[..500] {
+        *label = good;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Simulated::default());
+    let directory = filled_on(disk, root.path(), &job, 1_000, &labels);
+    let proof = proven(&job, &directory).unwrap();
+    let truly = labels_of(&job);
+    let differs = |index: &LabelIndex| {
+        let at = index.0 as usize * 16;
+        labels[at..at + 16] != truly[at..at + 16]
+    };
+    assert!(!indices(&job, &proof).iter().any(differs));
+}
