@@ -8,6 +8,7 @@
 mod args;
 mod commands;
 mod init;
+mod make;
 mod outcome;
 mod place;
 mod progress;
@@ -18,6 +19,7 @@ mod serve;
 mod session;
 mod settings;
 mod stop;
+mod vrf;
 
 pub use outcome::ExitCode;
 use outcome::Failure;

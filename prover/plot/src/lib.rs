@@ -12,6 +12,7 @@
 //! written over. The crate knows files, and neither how labels are made nor what a proof is.
 
 mod arrange;
+mod block;
 mod directory;
 pub mod disk;
 mod error;
@@ -28,6 +29,7 @@ mod sidecar;
 pub mod simulated;
 
 pub use arrange::{Arrangement, Place, Share};
+pub use block::{Block, Blocks};
 pub use directory::FileState;
 pub use error::PlotError;
 pub use journal::{Journal, JournalKey, Scanned};

@@ -159,7 +159,7 @@ impl DataSet {
     }
 
     /// Where label file `number` is or will be.
-    fn home(&self, number: u64) -> Result<&Directory, PlotError> {
+    pub(crate) fn home(&self, number: u64) -> Result<&Directory, PlotError> {
         let files = || FileNumbers::from(number..number.saturating_add(1));
         self.owner(number).ok_or_else(|| PlotError::Unplaced { files: files(), seen: vec![] })
     }

@@ -6,10 +6,15 @@
 //! the durable state together with whatever subset of the rest the seed chooses: each write kept,
 //! dropped, torn at a sector or felt by the file's length alone, each name kept or dropped, in any
 //! combination. A system that keeps more order than this loses less.
+//!
+//! Parts of a file can be made unreadable ([`Simulated::fail_reads`]) until they are written again,
+//! as a drive gives another sector for a bad one, or so that they cannot be written either
+//! ([`Simulated::fail_writes`]).
 
 use crate::disk::{Access, Disk, DiskFile, Room};
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,6 +37,10 @@ struct State {
     operations: u64,
     /// The number of the first operation that fails.
     cut_at: Option<u64>,
+    /// Bytes of files that cannot be read.
+    unreadable: Vec<(PathBuf, Range<u64>)>,
+    /// Bytes of files that cannot be written.
+    unwritable: Vec<(PathBuf, Range<u64>)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -83,6 +92,17 @@ impl Simulated {
         state.cut_at = Some(state.operations.saturating_add(operations));
     }
 
+    /// Makes bytes of a file unreadable: every read that touches them fails, until a write has
+    /// covered them.
+    pub fn fail_reads(&self, path: &Path, bytes: Range<u64>) {
+        self.state().unreadable.push((path.to_path_buf(), bytes));
+    }
+
+    /// Makes every write fail that touches these bytes of a file.
+    pub fn fail_writes(&self, path: &Path, bytes: Range<u64>) {
+        self.state().unwritable.push((path.to_path_buf(), bytes));
+    }
+
     /// Operations so far.
     #[must_use]
     pub fn operations(&self) -> u64 {
@@ -103,7 +123,10 @@ impl Simulated {
         }
         let files = state.files.iter().map(|content| content.survivor(&mut draw)).collect();
         let durable_names = names.clone();
-        Self(Arc::new(Mutex::new(State { files, names, durable_names, ..State::default() })))
+        let (unreadable, unwritable) = (state.unreadable.clone(), state.unwritable.clone());
+        let rebooted =
+            State { files, names, durable_names, unreadable, unwritable, ..State::default() };
+        Self(Arc::new(Mutex::new(rebooted)))
     }
 
     /// The content of a file, as programs see it.
@@ -276,9 +299,27 @@ struct OpenFile {
     file: usize,
 }
 
+impl State {
+    /// Fails what touches one of the bad ranges.
+    fn refuse(
+        &self,
+        bad: &[(PathBuf, Range<u64>)],
+        file: usize,
+        offset: u64,
+        length: usize,
+    ) -> io::Result<()> {
+        let end = offset.saturating_add(length as u64);
+        let touched = bad.iter().any(|(path, bytes)| {
+            self.names.get(path) == Some(&file) && bytes.start < end && offset < bytes.end
+        });
+        if touched { Err(io::Error::other("bad sector")) } else { Ok(()) }
+    }
+}
+
 impl DiskFile for OpenFile {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let state = self.disk.operate()?;
+        state.refuse(&state.unreadable, self.file, offset, buffer.len())?;
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let content = state.files.get(self.file).map(|content| content.now.as_slice());
         let part = content.and_then(|bytes| bytes.get(start..start.saturating_add(buffer.len())));
@@ -288,6 +329,12 @@ impl DiskFile for OpenFile {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.operate()?;
+        state.refuse(&state.unwritable, self.file, offset, bytes.len())?;
+        let end = offset.saturating_add(bytes.len() as u64);
+        let State { names, unreadable, .. } = &mut *state;
+        unreadable.retain(|(path, bad)| {
+            names.get(path) != Some(&self.file) || bad.start < offset || end < bad.end
+        });
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         let content = state.files.get_mut(self.file).ok_or(io::ErrorKind::NotFound)?;
         put(&mut content.now, offset, bytes);
@@ -346,6 +393,27 @@ mod tests {
         assert!((0..64).any(|seed| after(seed) == [new]));
         disk.sync_directory(root).unwrap();
         assert!((0..64).all(|seed| after(seed) == [new]));
+    }
+
+    #[test]
+    fn bad_bytes_cannot_be_read_until_they_are_written_again() {
+        let disk = Simulated::default();
+        let path = Path::new("/d/f");
+        let file = disk.open(path, Access::Write).unwrap();
+        file.write_all_at(&[7; 100], 0).unwrap();
+        disk.fail_reads(path, 40..42);
+        disk.fail_writes(path, 90..91);
+        let mut buffer = [0; 10];
+        for (offset, readable) in [(30, true), (31, false), (41, false), (42, true)] {
+            assert_eq!(file.read_exact_at(&mut buffer, offset).is_ok(), readable, "{offset}");
+        }
+        file.write_all_at(&[8], 40).unwrap();
+        assert!(file.read_exact_at(&mut buffer, 40).is_err());
+        file.write_all_at(&[8, 9], 40).unwrap();
+        file.read_exact_at(&mut buffer, 40).unwrap();
+        assert_eq!(buffer, [8, 9, 7, 7, 7, 7, 7, 7, 7, 7]);
+        assert!(file.write_all_at(&[1; 10], 81).is_err());
+        file.write_all_at(&[1; 10], 80).unwrap();
     }
 
     #[test]
