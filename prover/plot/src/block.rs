@@ -35,15 +35,29 @@ impl Block {
     #[must_use]
     pub fn readable(&self, labels: &Range<u64>) -> Option<&[u8]> {
         let apart = |gap: &Range<u64>| gap.end <= labels.start || labels.end <= gap.start;
-        self.gaps.iter().all(apart).then(|| self.part(labels)).flatten()
+        let at = self.place_of(labels).filter(|_| self.gaps.iter().all(apart))?;
+        self.bytes.get(at)
     }
 
-    fn part(&self, labels: &Range<u64>) -> Option<&[u8]> {
+    /// Where labels lie in the bytes.
+    fn place_of(&self, labels: &Range<u64>) -> Option<Range<usize>> {
         let at = |label: u64| {
             let labels = label.checked_sub(self.labels.start)?;
             usize::try_from(labels.checked_mul(LABEL)?).ok()
         };
-        self.bytes.get(at(labels.start)?..at(labels.end)?)
+        Some(at(labels.start)?..at(labels.end)?)
+    }
+
+    /// Puts other labels into memory, from label `first` on; they count as readable.
+    pub(crate) fn overwrite(&mut self, first: u64, labels: &[u8]) {
+        let end = first.saturating_add(labels.len() as u64 / LABEL);
+        if let Some(part) = self.place_of(&(first..end)).and_then(|at| self.bytes.get_mut(at)) {
+            part.copy_from_slice(labels);
+            let around =
+                |gap: &Range<u64>| [gap.start..gap.end.min(first), gap.start.max(end)..gap.end];
+            let gaps = self.gaps.iter().flat_map(around);
+            self.gaps = gaps.filter(|gap| !gap.is_empty()).collect();
+        }
     }
 
     /// The labels that could be read, in runs.

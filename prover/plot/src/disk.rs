@@ -41,6 +41,12 @@ pub trait Disk: Debug + Send + Sync {
     /// The system's.
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
 
+    /// The directories in a directory, in no order; none where there is no directory.
+    ///
+    /// # Errors
+    /// The system's.
+    fn directories(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+
     /// The room on the filesystem of a directory, which need not be there yet.
     ///
     /// # Errors
@@ -119,6 +125,10 @@ pub trait DiskFile: Debug + Send {
     /// # Errors
     /// The system's; what was written since the last sync may then be lost.
     fn sync(&self) -> io::Result<()>;
+
+    /// Drops what memory keeps of the file, so that the next read asks the disk. Does nothing
+    /// where the system has no such thing.
+    fn forget(&self);
 }
 
 /// The filesystem of the system.
@@ -161,6 +171,17 @@ impl Disk for System {
             entry.as_ref().map_or(true, |entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
         });
         files.map(|entry| entry.map(|entry| entry.path())).collect()
+    }
+
+    fn directories(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let directories = entries.filter(|entry| {
+            entry.as_ref().map_or(true, |entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        });
+        directories.map(|entry| entry.map(|entry| entry.path())).collect()
     }
 
     #[cfg(unix)]
@@ -268,4 +289,13 @@ impl DiskFile for File {
     fn sync(&self) -> io::Result<()> {
         self.sync_all()
     }
+
+    #[cfg(target_os = "linux")]
+    fn forget(&self) {
+        // Advice: where it is not taken, the next read may be answered from memory.
+        let _ = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::DontNeed);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn forget(&self) {}
 }

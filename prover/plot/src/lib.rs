@@ -23,6 +23,8 @@ mod lock;
 mod manifest;
 mod metadata;
 mod numbers;
+mod record;
+pub mod repair;
 mod set;
 mod sidecar;
 #[cfg(any(test, feature = "simulation"))]
@@ -38,5 +40,6 @@ pub use lock::Lock;
 pub use manifest::{BLOCK_LABELS, Slot};
 pub use metadata::{BadMetadata, Metadata};
 pub use numbers::FileNumbers;
+pub use record::Record;
 pub use set::{DataSet, Reader, grouped};
 pub use sidecar::Sidecar;

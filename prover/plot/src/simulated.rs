@@ -12,7 +12,7 @@
 //! ([`Simulated::fail_writes`]).
 
 use crate::disk::{Access, Disk, DiskFile, Room};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -250,6 +250,17 @@ impl Disk for Simulated {
         Ok(state.names.keys().filter(|name| name.parent() == Some(path)).cloned().collect())
     }
 
+    /// Directories are there as long as something is in them.
+    fn directories(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let state = self.operate()?;
+        let below = state
+            .names
+            .keys()
+            .filter_map(|name| name.ancestors().skip(1).find(|above| above.parent() == Some(path)));
+        let directories: BTreeSet<PathBuf> = below.map(Path::to_path_buf).collect();
+        Ok(directories.into_iter().collect())
+    }
+
     /// Each directory of the root is a filesystem of [`ROOM_BYTES`].
     fn room(&self, path: &Path) -> io::Result<Room> {
         let state = self.operate()?;
@@ -355,6 +366,8 @@ impl DiskFile for OpenFile {
         }
         Ok(())
     }
+
+    fn forget(&self) {}
 }
 
 #[cfg(test)]
