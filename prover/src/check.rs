@@ -11,6 +11,7 @@ mod walk;
 
 pub(crate) use bad::{BadRange, Why};
 
+use crate::make::MakeError;
 use crate::progress::Progress;
 use bad::{absent, merged};
 use plot::{Block, DataSet, PlotError, Slot};
@@ -18,6 +19,7 @@ use post::label::LabelFault;
 use post::{LABEL_BYTES, LabelRange, Labeler};
 use sample::Sample;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use walk::{Looked, Verdict, Walk};
 
 /// Labels made at a time.
@@ -66,6 +68,11 @@ impl Findings {
         u32::try_from(ppm.clamp(1, 1_000_000)).unwrap_or(1_000_000)
     }
 
+    /// Labels made again that were wrong on disk.
+    fn wrong(&self) -> u64 {
+        self.made - self.right
+    }
+
     /// Whether nothing that was made again was right.
     pub(crate) fn all_wrong(&self) -> bool {
         self.made > 0 && self.right == 0
@@ -84,11 +91,40 @@ enum Cause {
 }
 
 impl Check<'_> {
+    /// Looks at some labels only, and makes all of them again.
+    ///
+    /// # Errors
+    /// Those of [`Check::run`].
+    pub(crate) fn ranges(&mut self, ranges: &[LabelRange]) -> Result<Findings, MakeError> {
+        let mut findings = Findings::default();
+        for file in 0..self.set.layout().files() {
+            let present = self.set.record(file)?.state.present();
+            findings.present += count(&present);
+            for range in ranges {
+                let part = range.start.max(present.start)..range.end.min(present.end);
+                for part in self.set.by_block(part) {
+                    let block = self.set.blocks(file)?.read(part.clone());
+                    self.unreadable(&block, &mut findings)?;
+                    let whole = std::slice::from_ref(&part);
+                    match self.compare(&block, whole, &mut findings, &mut |_| {}) {
+                        Err(LabelFault::Stopped) => {
+                            findings.stopped = true;
+                            return Ok(findings);
+                        }
+                        other => other?,
+                    }
+                }
+            }
+        }
+        findings.bad = merged(std::mem::take(&mut findings.bad));
+        Ok(findings)
+    }
+
     /// Looks at everything.
     ///
     /// # Errors
     /// The system's, where no thread can be had or hashes cannot be written; the device's.
-    pub(crate) fn run(&mut self) -> Result<Findings, crate::make::MakeError> {
+    pub(crate) fn run(&mut self) -> Result<Findings, MakeError> {
         let mut findings = Findings::default();
         let mut beheaded = BTreeSet::new();
         for file in 0..self.set.layout().files() {
@@ -140,10 +176,9 @@ impl Check<'_> {
         &mut self,
         findings: &mut Findings,
         beheaded: &BTreeSet<u64>,
-    ) -> Result<Vec<(LabelRange, Cause)>, crate::make::MakeError> {
+    ) -> Result<Vec<(LabelRange, Cause)>, MakeError> {
         let sample = Sample::new(findings.present, self.percent, self.seed);
-        let mut progress =
-            Progress::new("checking", "labels", 0, findings.present, self.json);
+        let mut progress = Progress::new("checking", "labels", 0, findings.present, self.json);
         let walk = Walk::begin(self.set).map_err(|why| PlotError::Io {
             action: "start a thread to read",
             path: "labels".into(),
@@ -153,7 +188,7 @@ impl Check<'_> {
         while let Some(looked) = walk.next(&|| (self.stop)()) {
             let labels = looked.block.labels.clone();
             let runs = sample.within(&looked.present, &labels);
-            let before = findings.bad.len();
+            let before = findings.wrong();
             let made = self.compare(&looked.block, &runs, findings, &mut |made| {
                 progress.at(done + made.saturating_sub(labels.start));
             });
@@ -161,7 +196,7 @@ impl Check<'_> {
                 Err(LabelFault::Stopped) => break,
                 other => other?,
             }
-            let wrong = findings.bad.len() > before;
+            let wrong = findings.wrong() > before;
             self.unreadable(&looked.block, findings)?;
             match looked.verdict {
                 Verdict::Differs => suspects.push((labels.clone(), Cause::Hash)),
@@ -222,31 +257,25 @@ impl Check<'_> {
         findings: &mut Findings,
         made_to: &mut dyn FnMut(u64),
     ) -> Result<(), LabelFault> {
-        let mut made = Vec::new();
+        let (mut made, known) = (Vec::new(), findings.bad.len());
         let path = self.set.label_file(block.file).unwrap_or_default();
-        for readable in block.runs() {
-            for wanted in wanted {
-                let both = wanted.start.max(readable.start)..wanted.end.min(readable.end);
-                let mut next = both.start;
-                while next < both.end {
-                    let piece = next..both.end.min(next.saturating_add(PIECE_LABELS));
-                    next = piece.end;
-                    let bytes = usize::try_from(count(&piece)).unwrap_or(0) * LABEL_BYTES;
-                    made.resize(bytes, 0);
-                    self.labeler.fill(piece.clone(), &mut made, self.stop)?;
-                    let stored = block.readable(&piece).unwrap_or_default();
-                    let pairs = stored.chunks_exact(LABEL_BYTES).zip(made.chunks_exact(LABEL_BYTES));
-                    let differing = piece.clone().zip(pairs).filter(|(_, (a, b))| a != b);
-                    let before = findings.bad.len();
-                    findings.bad.extend(differing.map(|(index, _)| {
-                        BadRange::new(index..index.saturating_add(1), &path, Why::Differs)
-                    }));
-                    let wrong = (findings.bad.len() - before) as u64;
-                    findings.made += count(&piece);
-                    findings.right += count(&piece) - wrong;
-                    made_to(next);
+        let both = |a: &LabelRange, b: &LabelRange| a.start.max(b.start)..a.end.min(b.end);
+        let readable: Vec<LabelRange> = block.runs().collect();
+        let parts = readable.iter().flat_map(|run| wanted.iter().map(|part| both(run, part)));
+        for piece in parts.flat_map(pieces) {
+            made.resize(usize::try_from(count(&piece)).unwrap_or(0) * LABEL_BYTES, 0);
+            self.labeler.fill(piece.clone(), &mut made, self.stop)?;
+            let stored = block.readable(&piece).unwrap_or_default();
+            let pairs = stored.chunks_exact(LABEL_BYTES).zip(made.chunks_exact(LABEL_BYTES));
+            findings.made += count(&piece);
+            for (index, (stored, made)) in piece.clone().zip(pairs) {
+                if stored == made {
+                    findings.right += 1;
+                } else {
+                    add_wrong(&mut findings.bad, known, index, &path);
                 }
             }
+            made_to(piece.end);
         }
         Ok(())
     }
@@ -256,7 +285,7 @@ impl Check<'_> {
         &mut self,
         suspects: &[(LabelRange, Cause)],
         findings: &mut Findings,
-    ) -> Result<(), crate::make::MakeError> {
+    ) -> Result<(), MakeError> {
         let total = suspects.iter().map(|(labels, _)| count(labels)).sum();
         let what = "making suspect blocks again";
         let mut progress = Progress::new(what, "labels", 0, total, self.json);
@@ -264,7 +293,7 @@ impl Check<'_> {
         for (labels, cause) in suspects {
             let (file, _) = self.set.layout().place_of(labels.start);
             let block = self.set.blocks(file)?.read(labels.clone());
-            let before = findings.bad.len();
+            let before = findings.wrong();
             let whole = std::slice::from_ref(labels);
             let made = self.compare(&block, whole, findings, &mut |made| {
                 progress.at(done + made.saturating_sub(labels.start));
@@ -276,12 +305,30 @@ impl Check<'_> {
                 }
                 other => other?,
             }
-            let right = findings.bad.len() == before && block.gaps.is_empty();
+            let right = findings.wrong() == before && block.gaps.is_empty();
             if right && *cause != Cause::Sample {
-                let path = self.set.label_file(file)?;
-                findings.bad.push(BadRange::new(labels.clone(), &path, Why::Manifest));
+                self.blame_manifest(&block, findings)?;
             }
             done += count(labels);
+        }
+        Ok(())
+    }
+}
+
+impl Check<'_> {
+    /// Every label of a suspect block is right: so its slot is wrong, or the disk gave other bytes
+    /// at first.
+    fn blame_manifest(&self, block: &Block, findings: &mut Findings) -> Result<(), PlotError> {
+        let path = self.set.label_file(block.file)?;
+        let slot = self.set.record(block.file)?.slot(block.number)?;
+        if slot.is_some_and(|slot| slot.agrees(&block.bytes) == Some(true)) {
+            let (path, first) = (path.display(), block.labels.start);
+            tracing::warn!(
+                "{path}: what was read of labels {first} and after was wrong at first and right \
+                 then: the disk, its cable or the memory is failing"
+            );
+        } else {
+            findings.bad.push(BadRange::new(block.labels.clone(), &path, Why::Manifest));
         }
         Ok(())
     }
@@ -291,5 +338,19 @@ fn count(labels: &LabelRange) -> u64 {
     labels.end.saturating_sub(labels.start)
 }
 
+/// Adds a wrong label, to the range before it if that ends there and is none of the `known` ones.
+fn add_wrong(bad: &mut Vec<BadRange>, known: usize, index: u64, path: &Path) {
+    match bad.get_mut(known..).and_then(<[BadRange]>::last_mut) {
+        Some(last) if last.last.checked_add(1) == Some(index) => last.last = index,
+        _ => bad.push(BadRange::new(index..index.saturating_add(1), path, Why::Differs)),
+    }
+}
+
+/// Cuts labels into pieces that are made at a time.
+pub(crate) fn pieces(labels: LabelRange) -> impl Iterator<Item = LabelRange> {
+    let starts = labels.clone().step_by(PIECE_LABELS as usize);
+    starts.map(move |start| start..labels.end.min(start.saturating_add(PIECE_LABELS)))
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

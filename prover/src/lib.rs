@@ -6,6 +6,7 @@
 //! `plot` (memory), `wire` and `link` (speech).
 
 mod args;
+mod check;
 mod commands;
 mod init;
 mod make;
@@ -15,6 +16,7 @@ mod progress;
 mod proof_file;
 mod prove;
 mod randomx;
+mod repair;
 mod serve;
 mod session;
 mod settings;
@@ -43,6 +45,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Prove(args) => commands::prove(&args),
         Command::Verify(args) => commands::verify(&args),
         Command::Check(args) => commands::check(&args),
+        Command::Repair(args) => commands::repair(&args),
+        Command::Nonce(args) => commands::nonce(&args),
         Command::Info(args) => commands::info(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Completions { shell } => args::completions(shell),

@@ -32,7 +32,7 @@ pub(crate) enum Why {
     Excess,
     /// There by the file's length alone: a power cut came before they were safe.
     Unconfirmed,
-    /// Right, but what the manifest says of them is not.
+    /// What the manifest says of them is wrong.
     Manifest,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Display for Why {
             Self::Unreadable => "unreadable",
             Self::Excess => "bytes after the last label",
             Self::Unconfirmed => "unconfirmed: not yet safe when the power went",
-            Self::Manifest => "right, but the manifest is damaged there",
+            Self::Manifest => "the manifest is damaged there",
         })
     }
 }

@@ -73,7 +73,10 @@ mod tests {
     fn all_means_every_label_once() {
         let sample = Sample::new(1700, 100.0, 7);
         assert_eq!(sample.within(&(0..1000), &(0..1000)), std::slice::from_ref(&(0..1000)));
-        assert_eq!(sample.within(&(1000..1700), &(1100..1200)), std::slice::from_ref(&(1100..1200)));
+        assert_eq!(
+            sample.within(&(1000..1700), &(1100..1200)),
+            std::slice::from_ref(&(1100..1200))
+        );
     }
 
     #[test]
