@@ -9,7 +9,8 @@
 //! spread over several directories and disks: each then holds some of the files.
 //!
 //! One rule holds everywhere: labels that are known to be there are never truncated, deleted or
-//! written over. The crate knows files, and neither how labels are made nor what a proof is.
+//! written over, save by a [`repair`], which keeps what it replaces. The crate knows files, and
+//! neither how labels are made nor what a proof is.
 
 mod arrange;
 mod block;
