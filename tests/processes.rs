@@ -356,9 +356,19 @@ fn data_that_the_reference_made_is_checked_and_proven() {
     let info: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(code, Some(0));
     assert_eq!((&info["complete"], &info["vrf_nonce"]), (&true.into(), &448.into()));
-    assert_eq!(run(world.prover(&["check", "--data-dir", data])).0, Some(0));
-    let (code, _, said) = run(world.prover(&["check", "--data-dir", data, "--scrypt-n", "2"]));
+    // A wrong N is not written down; the right one is, and then every hash.
+    let (code, answer, said) = run(world.prover(&["check", "--data-dir", data, "--scrypt-n", "2"]));
     assert_eq!(code, Some(1), "{said}");
+    assert!(answer.contains("another N, or by another identity"), "{answer}");
+    assert_eq!(world.data(), before);
+    let (code, answer, said) = run(world.prover(&["check", "--json", "--data-dir", data]));
+    assert_eq!(code, Some(0), "{said}");
+    let checked: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(checked["labels_recorded"], 768);
+    let (_, answer, _) = run(world.prover(&["info", "--json", "--data-dir", data]));
+    let info: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(info["labels_hashed_not_verified"], 768);
+    assert_eq!(info["checked_percent"], 100.0);
     let easy = "ff".repeat(32);
     let (challenge, flags) = ("33".repeat(32), ["--k2", "26", "--pow-difficulty", &easy]);
     let mut prove = world.prover(&["prove", "--data-dir", data, "--challenge", &challenge]);
@@ -370,5 +380,55 @@ fn data_that_the_reference_made_is_checked_and_proven() {
     let mut verify = world.prover(&["verify", "--proof"]);
     verify.arg(&file).args(flags);
     assert_eq!(run(verify).0, Some(0));
-    assert_eq!(world.data(), before);
+    let after = world.data();
+    assert!(before.iter().all(|(name, bytes)| after.get(name) == Some(bytes)));
+}
+
+#[test]
+fn labels_are_repaired_and_what_they_replaced_is_kept() {
+    let world = World::new();
+    world.furnish();
+    let path = world.path("data/postdata_0.bin");
+    let whole = fs::read(&path).unwrap();
+    let mut bytes = whole.clone();
+    bytes[100 * 16..110 * 16].fill(0);
+    fs::write(&path, &bytes).unwrap();
+    let repair = |more: &[&str]| {
+        let mut command = world.prover(&["repair", "--json", "--data-dir"]);
+        command.arg(world.path("data")).arg("--network").arg(world.network()).args(more);
+        let (code, answer, said) = run(command);
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{said}"));
+        (code, answer)
+    };
+    let (code, answer) = repair(&["--dry-run"]);
+    assert_eq!((code, &answer["labels_replaced"]), (Some(1), &0.into()));
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+    let (code, answer) = repair(&["--ranges", "90..105,106..120"]);
+    assert_eq!((code, &answer["labels_replaced"]), (Some(0), &10.into()));
+    assert_eq!(fs::read(&path).unwrap(), whole);
+    let kept = fs::read(world.path("data/trash/1/replaced_0")).unwrap();
+    assert!(kept.windows(160).any(|window| window == [0; 160]));
+    assert_eq!(check(&world, &[]), (Some(0), vec![]));
+    let (code, answer) = repair(&[]);
+    assert_eq!((code, &answer["bad"]), (Some(0), &Value::Array(vec![])));
+    assert!(!world.path("data/trash/2").exists());
+}
+
+#[test]
+fn a_nonce_that_is_not_written_down_is_searched_on_disk() {
+    let world = World::new();
+    world.furnish();
+    let path = world.path("data/postdata_metadata.json");
+    let mut metadata: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let known = (metadata["Nonce"].take(), metadata["NonceValue"].take());
+    metadata.as_object_mut().unwrap().remove("NonceValue");
+    fs::write(&path, metadata.to_string()).unwrap();
+    let mut command = world.prover(&["nonce", "--json", "--data-dir"]);
+    command.arg(world.path("data")).arg("--network").arg(world.network());
+    let (code, answer, said) = run(command);
+    assert_eq!(code, Some(0), "{said}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!((&answer["vrf_nonce"], &answer["label"]), (&known.0, &known.1));
+    let metadata: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!((&metadata["Nonce"], &metadata["NonceValue"]), (&known.0, &known.1));
 }

@@ -1,13 +1,15 @@
 //! What was typed.
 
-use crate::outcome::{ExitCode, Result, answer};
+use crate::outcome::{self, ExitCode, answer};
 use crate::place::{PlaceArg, size_from};
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use post::k2pow::Difficulty;
 use post::{AtxId, Challenge, NodeId};
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Exit codes, for the end of every help page.
 const EXIT_CODES: &str = "\
@@ -32,8 +34,12 @@ pub(crate) enum Command {
     Prove(ProveArgs),
     /// Verify a proof
     Verify(VerifyArgs),
-    /// Make labels again and list every range that differs on disk
+    /// Read every label, make some again, and list every range that is bad
     Check(CheckArgs),
+    /// Make bad labels again, in the place of the wrong ones, which are kept
+    Repair(RepairArgs),
+    /// Search the VRF nonce among labels that are on disk, and write it down
+    Nonce(NonceArgs),
     /// Say what a data directory holds
     Info(InfoArgs),
     /// Answer a node's requests for proofs
@@ -54,6 +60,8 @@ impl Args {
             Command::Prove(args) => args.json,
             Command::Verify(args) => args.json,
             Command::Check(args) => args.json,
+            Command::Repair(args) => args.json,
+            Command::Nonce(args) => args.json,
             Command::Info(args) => args.json,
             Command::Serve(args) => args.json,
             Command::Completions { .. } => false,
@@ -258,20 +266,89 @@ pub(crate) struct VerifyArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = concat!(
     "Example:\n  postmesh-prover check --data-dir /mnt/space --fraction 0.5\n\n",
+    "Every label is read and compared with the hashes in the manifests; where there are none yet \
+     (data of another program), they are written down. It may be stopped and run again at any \
+     time.\n\n",
     "Exit codes: 0 all labels checked are right · 1 some are wrong or missing · 2 wrong usage · \
-     3 could not"
+     3 could not, or was stopped"
 ))]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// How much to make again, in percent, spread over all of the data
-    #[arg(long, value_name = "PERCENT", default_value_t = 100.0)]
+    /// How much to make again besides, in percent, spread over all of the data; at least 1024
+    /// labels, or all if there are fewer
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.1)]
     pub(crate) fraction: f64,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
     /// Print the findings as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
+    "Example:\n  postmesh-prover repair --data-dir /mnt/space --dry-run\n\n",
+    "It finds what is bad as `check` does and makes only that again. The bytes that it replaces \
+     stay in trash/ of the data directory until they are purged. It refuses where labels outside \
+     the bad ranges are not right either.\n\n",
+    "Exit codes: 0 nothing is bad any more · 1 something is · 2 wrong usage, or the data is other \
+     data · 3 could not, or was stopped: run it again to go on"
+))]
+pub(crate) struct RepairArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// How much to make again to find what is bad, in percent, as for `check`
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.1)]
+    pub(crate) fraction: f64,
+    /// Look at these labels only, all of them
+    #[arg(long, value_name = "FIRST..LAST", value_delimiter = ',', conflicts_with = "fraction")]
+    pub(crate) ranges: Vec<RangeArg>,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Labels by their numbers: `FIRST..LAST`, both among them, or a single number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RangeArg(pub(crate) Range<u64>);
+
+impl FromStr for RangeArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (first, last) = text.split_once("..").unwrap_or((text, text));
+        let number = |text: &str| text.parse().ok().filter(|number| *number < u64::MAX);
+        match (number(first), number(last)) {
+            (Some(first), Some(last)) if first <= last => Ok(Self(first..last + 1)),
+            _ => Err(format!("{text} is no range of labels, such as 100..199")),
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
+    "Example:\n  postmesh-prover nonce --data-dir /mnt/space\n\n",
+    "Exit codes: 0 it is found and written down · 2 wrong usage · 3 could not (disk, lock, labels \
+     that are wrong), or was stopped"
+))]
+pub(crate) struct NonceArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -310,7 +387,7 @@ pub(crate) struct ServeArgs {
 }
 
 /// Prints a completion script.
-pub(crate) fn completions(shell: Shell) -> Result {
+pub(crate) fn completions(shell: Shell) -> outcome::Result {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "postmesh-prover", &mut script);
     answer!("{}", String::from_utf8_lossy(&script).trim_end())?;
@@ -324,5 +401,15 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn ranges_name_their_last_label() {
+        let range = |text: &str| text.parse::<RangeArg>().map(|range| range.0);
+        assert_eq!(range("3..5"), Ok(3..6));
+        assert_eq!(range("7"), Ok(7..8));
+        for bad in ["", "5..3", "a..b", "3..", "..", "18446744073709551615", "-1"] {
+            assert!(range(bad).unwrap_err().contains("no range of labels"), "{bad}");
+        }
     }
 }

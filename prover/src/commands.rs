@@ -2,21 +2,25 @@
 
 mod check;
 mod init;
+mod nonce;
 mod plan;
 mod prove;
+mod repair;
 mod space;
 
 pub(crate) use check::check;
 pub(crate) use init::init;
+pub(crate) use nonce::nonce;
 pub(crate) use plan::plan;
 pub(crate) use prove::{prove, verify};
+pub(crate) use repair::repair;
 
 use crate::Failure;
 use crate::args::{DataArgs, InfoArgs};
 use crate::outcome::{ExitCode, Result, answer};
 use crate::place;
 use crate::settings::{self, Network};
-use plot::{DataSet, Lock};
+use plot::{DataSet, Lock, Provenance};
 use post::{ScryptN, vrf};
 use pow::Engine;
 use serde_json::json;
@@ -63,6 +67,7 @@ pub(crate) fn info(args: &InfoArgs) -> Result {
     let n = set.scrypt_n().map(post::ScryptN::get);
     let value_suits = metadata.nonce_value.map(|label| vrf::suits(&label, num_labels));
     let kernels = (cpu::label_kernels(), cpu::scan_kernels());
+    let provenance = set.provenance()?;
     if args.json {
         let answer = json!({
             "node_id": metadata.node_id,
@@ -78,6 +83,13 @@ pub(crate) fn info(args: &InfoArgs) -> Result {
             "scrypt_n": n,
             "files": files.len(),
             "faults": faults,
+            "labels_made_here": provenance.made,
+            "labels_hashed_not_verified": provenance.hashed,
+            "labels_not_hashed": provenance.unhashed,
+            "checked_percent": provenance.checked_ppm.map(|ppm| f64::from(ppm) / 10_000.0),
+            "makers": provenance.makers.iter().map(|(directory, maker, files)| json!({
+                "directory": directory, "maker": maker, "files": files.to_string(),
+            })).collect::<Vec<_>>(),
             "label_kernels": kernels.0,
             "scan_kernels": kernels.1,
             "randomx": Engine::here().to_string(),
@@ -100,10 +112,34 @@ pub(crate) fn info(args: &InfoArgs) -> Result {
     answer!("scrypt N         {n}")?;
     let nonce = metadata.nonce.map_or("not known".to_owned(), |index| index.to_string());
     answer!("VRF nonce        {nonce}")?;
+    print_provenance(&provenance)?;
     answer!("kernels here     labels: {}; scan: {}", kernels.0.join(", "), kernels.1.join(", "))?;
     answer!("RandomX here     {}", Engine::here())?;
     for fault in &faults {
         answer!("fault            {fault}")?;
     }
     Ok(ExitCode::Done)
+}
+
+/// Where the labels come from, and what is known of them.
+fn print_provenance(provenance: &Provenance) -> Result<()> {
+    let Provenance { made, hashed, unhashed, makers, checked_ppm } = provenance;
+    if *made > 0 {
+        answer!("made here        {made} labels")?;
+    }
+    for (directory, maker, files) in makers {
+        answer!("  by             {maker} (files {files} in {})", directory.display())?;
+    }
+    let state = if checked_ppm.is_some() { "hashed" } else { "hashed, not verified" };
+    if *hashed > 0 {
+        answer!("adopted          {hashed} labels, {state}")?;
+    }
+    if *unhashed > 0 {
+        answer!("not hashed       {unhashed} labels: `check` hashes them")?;
+    }
+    match checked_ppm {
+        Some(ppm) => answer!("checked          {} % made again", f64::from(*ppm) / 10_000.0)?,
+        None => answer!("checked          never, or it did not pass")?,
+    }
+    Ok(())
 }

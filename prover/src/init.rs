@@ -3,36 +3,13 @@
 //! The state is on disk and nowhere else: the manifest of each file says what is done, and the
 //! metadata holds the best VRF nonce among it. So it may be interrupted anywhere and run again.
 
+use crate::make::{Batches, MakeError, Maker, commitment, name_of, refuse_foreign};
 use crate::progress::Progress;
+use crate::vrf;
 use plot::{DataSet, FileState, PlotError};
-use post::label::{Candidate, LabelFault, Labeler, Scratch, label_in};
-use post::{Commitment, LABEL_BYTES, LabelIndex, LabelRange, ScryptN, vrf};
-use std::time::{Duration, Instant};
-use thiserror::Error;
-
-/// How long a batch should take: what an interruption costs at most, and how often a disk is made
-/// to sync.
-const BATCH: Duration = Duration::from_secs(2);
-/// Labels in the first batch, before the speed is known.
-const BATCH_FIRST: u64 = 64;
-/// Labels in the largest batch: 64 MiB.
-const BATCH_MAX: u64 = 1 << 22;
-
-/// Why an initialization ended early. What it had made is on disk.
-#[derive(Debug, Error)]
-pub(crate) enum InitError {
-    #[error(transparent)]
-    Plot(#[from] PlotError),
-    #[error(transparent)]
-    Label(#[from] LabelFault),
-    #[error(
-        "label {index} on disk is not what N = {n} and this identity give: it is other data, \
-         was made with another N, or is damaged (`check` tells); nothing was written"
-    )]
-    Foreign { index: LabelIndex, n: ScryptN },
-    #[error("the {kernel} kernel made a wrong label at {index}: its batch was not written")]
-    Wrong { kernel: &'static str, index: LabelIndex },
-}
+use post::label::{Candidate, Labeler};
+use post::{LabelIndex, LabelRange, ScryptN};
+use std::time::Instant;
 
 /// What an initialization did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +36,7 @@ pub(crate) struct Init<'a> {
 
 impl Init<'_> {
     /// Makes every missing label, then the VRF nonce if none of them was one.
-    pub(crate) fn run(&mut self) -> Result<Summary, InitError> {
+    pub(crate) fn run(&mut self) -> Result<Summary, MakeError> {
         let files = self.set.survey()?;
         for file in &files {
             refuse_oversized(file)?;
@@ -71,9 +48,8 @@ impl Init<'_> {
             refuse_foreign(self.set, self.n, self.draw)?;
         }
         self.set.adopt(self.n)?;
-        let version = env!("CARGO_PKG_VERSION");
-        self.set.set_maker(&format!("cpu {}, postmesh {version}", self.labeler.kernel()))?;
-        let mut best = self.known_candidate();
+        self.set.set_maker(&name_of(self.labeler))?;
+        let mut best = self.known_candidate(found)?;
         let mut progress = Progress::new("initializing", "labels", found, total, self.json);
         let mut done = found;
         for file in files {
@@ -83,20 +59,33 @@ impl Init<'_> {
             })?;
         }
         drop(progress);
-        let vrf_nonce = self.vrf_nonce(best, total)?;
+        let Self { set, n, labeler, stop, draw, .. } = self;
+        let commitment = commitment(set);
+        let mut maker = Maker { commitment, n: *n, labeler: &mut **labeler, stop, draw };
+        let vrf_nonce = vrf::settle(set, &mut maker, best)?.index;
         Ok(Summary { made: total - found, found, vrf_nonce })
     }
 
-    fn commitment(&self) -> Commitment {
-        commitment(self.set)
-    }
-
-    /// The best candidate that an earlier run wrote down; made again, so that a value which is
-    /// missing or wrong cannot mislead us.
-    fn known_candidate(&self) -> Option<Candidate> {
-        let index = self.set.metadata().nonce?;
-        let label = post::label(&self.commitment(), index, self.n);
-        Some(Candidate { index, label })
+    /// The best candidate among the labels that are there: what an earlier run wrote down, made
+    /// again, so that a value which is missing or wrong cannot mislead us; where nothing is
+    /// written down (another program made the labels), the smallest one on disk.
+    fn known_candidate(&self, found: u64) -> Result<Option<Candidate>, MakeError> {
+        match self.set.metadata().nonce {
+            Some(index) => {
+                let label = post::label(&commitment(self.set), index, self.n);
+                Ok(Some(Candidate { index, label }))
+            }
+            None if found == 0 => Ok(None),
+            None => {
+                let what = "searching the VRF nonce";
+                let mut progress = Progress::new(what, "labels", 0, found, self.json);
+                let mut read = 0;
+                vrf::search_on_disk(self.set, self.n, self.stop, &mut |labels| {
+                    read += labels;
+                    progress.at(read);
+                })
+            }
+        }
     }
 
     /// Makes the labels of a range that lies in one file, batch by batch.
@@ -105,7 +94,7 @@ impl Init<'_> {
         range: LabelRange,
         best: &mut Option<Candidate>,
         written: &mut dyn FnMut(u64),
-    ) -> Result<(), InitError> {
+    ) -> Result<(), MakeError> {
         let mut batches = Batches::new(range);
         let mut labels = Vec::new();
         while let Some(batch) = batches.next() {
@@ -123,94 +112,25 @@ impl Init<'_> {
         Ok(())
     }
 
-    /// One batch: made by the device, checked at one place that it could not foresee.
     fn make(
         &mut self,
         batch: LabelRange,
         labels: &mut Vec<u8>,
-    ) -> Result<Option<Candidate>, InitError> {
-        let count = usize::try_from(batch.end - batch.start).unwrap_or(usize::MAX);
-        labels.resize(count.saturating_mul(LABEL_BYTES), 0);
-        let candidate = self.labeler.fill(batch.clone(), labels, self.stop)?;
-        let at = (self.draw)(batch.end - batch.start);
-        let index = LabelIndex(batch.start + at);
-        let expected = post::label(&self.commitment(), index, self.n).stored();
-        let made = labels.chunks_exact(LABEL_BYTES).nth(usize::try_from(at).unwrap_or(usize::MAX));
-        if made != Some(&expected[..]) {
-            return Err(InitError::Wrong { kernel: self.labeler.kernel(), index });
-        }
-        Ok(candidate)
+    ) -> Result<Option<Candidate>, MakeError> {
+        let Self { set, n, labeler, stop, draw, .. } = self;
+        let commitment = commitment(set);
+        let mut maker = Maker { commitment, n: *n, labeler: &mut **labeler, stop, draw };
+        maker.make(batch, labels)
     }
 
     /// Writes the best candidate down. Before its labels are: a candidate whose labels are not on
     /// disk yet is found again, one that was forgotten would not be.
-    fn note(&mut self, candidate: Option<Candidate>) -> Result<(), InitError> {
+    fn note(&mut self, candidate: Option<Candidate>) -> Result<(), MakeError> {
         let Some(candidate) = candidate else {
             return Ok(());
         };
         Ok(self.set.update(|metadata| metadata.set_vrf_nonce(candidate))?)
     }
-
-    /// The VRF nonce: the smallest label, if it is small enough; else the first one past the data
-    /// that is.
-    fn vrf_nonce(&mut self, best: Option<Candidate>, total: u64) -> Result<LabelIndex, InitError> {
-        let good = |candidate: &Candidate| vrf::suits(&candidate.label, total);
-        if let Some(candidate) = best.filter(good) {
-            if self.set.metadata().vrf_nonce() != Some(candidate) {
-                self.note(Some(candidate))?;
-            }
-            return Ok(candidate.index);
-        }
-        tracing::info!("no label is small enough for a VRF nonce: searching past the data");
-        let from = self.set.metadata().last_position.map_or(total, |last| last.max(total));
-        let mut batches = Batches::new(from..u64::MAX);
-        let mut labels = Vec::new();
-        while let Some(batch) = batches.next() {
-            let start = Instant::now();
-            if let Some(candidate) = self.make(batch.clone(), &mut labels)?.filter(good) {
-                self.note(Some(candidate))?;
-                return Ok(candidate.index);
-            }
-            self.set.update(|metadata| metadata.last_position = Some(batch.end))?;
-            batches.took(start.elapsed());
-        }
-        // 2⁶⁴ labels were made: not in the life of this universe.
-        Ok(LabelIndex(u64::MAX))
-    }
-}
-
-fn commitment(set: &DataSet) -> Commitment {
-    let metadata = set.metadata();
-    Commitment::new(&metadata.node_id, &metadata.commitment_atx_id)
-}
-
-/// Labels on disk must be what this identity and N give, before any is added: the ends of each file
-/// that has some, and one between.
-pub(crate) fn refuse_foreign(
-    set: &DataSet,
-    n: ScryptN,
-    draw: &mut dyn FnMut(u64) -> u64,
-) -> Result<(), InitError> {
-    let commitment = commitment(set);
-    let mut scratch = Scratch::new(n);
-    let mut reader = set.reader();
-    for number in set.shares().flat_map(|(_, files)| files.iter()) {
-        let present =
-            if number < set.layout().files() { set.file(number)?.present() } else { 0..0 };
-        if present.is_empty() {
-            continue;
-        }
-        let between = present.start + draw(present.end - present.start);
-        for index in [present.start, between, present.end - 1] {
-            let mut stored = [0; LABEL_BYTES];
-            reader.read(index, &mut stored)?;
-            let index = LabelIndex(index);
-            if label_in(&mut scratch, &commitment, index).stored() != stored {
-                return Err(InitError::Foreign { index, n });
-            }
-        }
-    }
-    Ok(())
 }
 
 fn refuse_oversized(file: &FileState) -> Result<(), PlotError> {
@@ -220,39 +140,13 @@ fn refuse_oversized(file: &FileState) -> Result<(), PlotError> {
     }
 }
 
-/// Cuts a range into batches that take about [`BATCH`] each.
-struct Batches {
-    range: LabelRange,
-    size: u64,
-    last: u64,
-}
-
-impl Batches {
-    fn new(range: LabelRange) -> Self {
-        Self { range, size: BATCH_FIRST, last: 0 }
-    }
-
-    fn next(&mut self) -> Option<LabelRange> {
-        let start = self.range.start;
-        let end = start.saturating_add(self.size).min(self.range.end);
-        self.range.start = end;
-        self.last = end - start;
-        (start < end).then_some(start..end)
-    }
-
-    /// Learns from how long the last batch took; at most a doubling at a time.
-    fn took(&mut self, time: Duration) {
-        let fitting = self.last as f64 * BATCH.as_secs_f64() / time.as_secs_f64().max(1e-6);
-        self.size = (fitting as u64).clamp(1, self.size.saturating_mul(2)).min(BATCH_MAX);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use plot::Metadata;
     use plot::simulated::Simulated;
-    use post::{AtxId, NodeId};
+    use post::label::LabelFault;
+    use post::{AtxId, Commitment, LABEL_BYTES, NodeId};
     use std::fs;
     use std::path::Path;
     use std::sync::Arc;
@@ -305,7 +199,7 @@ mod tests {
         directory: &mut DataSet,
         wrong_at: Option<u64>,
         fills_max: u32,
-    ) -> Result<Summary, InitError> {
+    ) -> Result<Summary, MakeError> {
         let commitment = Commitment::new(&NodeId([1; 32]), &AtxId([2; 32]));
         let mut labeler = Plain { commitment, wrong_at, fills: 0, fills_max };
         let mut draws = 0_u64;
@@ -353,11 +247,29 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             let mut directory = new_directory(root.path());
             let stopped = init(&mut directory, None, fills_max);
-            assert!(matches!(stopped, Err(InitError::Label(LabelFault::Stopped))));
+            assert!(matches!(stopped, Err(MakeError::Label(LabelFault::Stopped))));
             let mut directory = DataSet::open(&[root.path()]).unwrap();
             let summary = init(&mut directory, None, 99).unwrap();
             assert!(summary.found > 0 && summary.made > 0);
             assert_eq!((contents(&directory), summary.vrf_nonce), expected);
+        }
+    }
+
+    /// Labels that were made without writing a nonce down, as another program may leave them.
+    #[test]
+    fn a_nonce_that_nobody_wrote_down_is_found_on_disk() {
+        let expected = undisturbed();
+        for fills_max in [3, 99] {
+            let root = tempfile::tempdir().unwrap();
+            let mut directory = new_directory(root.path());
+            let _ = init(&mut directory, None, fills_max);
+            directory.update(|metadata| metadata.nonce = None).unwrap();
+            directory.update(|metadata| metadata.nonce_value = None).unwrap();
+            let mut directory = DataSet::open(&[root.path()]).unwrap();
+            let summary = init(&mut directory, None, 99).unwrap();
+            assert_eq!((contents(&directory), summary.vrf_nonce), expected);
+            let written = directory.metadata().vrf_nonce().unwrap();
+            assert_eq!(written.index, summary.vrf_nonce);
         }
     }
 
@@ -379,7 +291,7 @@ mod tests {
         let mut directory = new_directory(root.path());
         directory.append(0, &[9; 32]).unwrap();
         let refused = init(&mut directory, None, 99);
-        assert!(matches!(refused, Err(InitError::Foreign { index: LabelIndex(0), .. })));
+        assert!(matches!(refused, Err(MakeError::Foreign { index: LabelIndex(0), .. })));
         assert_eq!(fs::read(directory.file(0).unwrap().path).unwrap(), [9; 32]);
         assert_eq!(directory.metadata().nonce, None);
     }
@@ -391,7 +303,7 @@ mod tests {
         let path = directory.file(1).unwrap().path;
         fs::write(&path, [0; 129 * 16]).unwrap();
         let refused = init(&mut directory, None, 99);
-        assert!(matches!(refused, Err(InitError::Plot(PlotError::Oversized { .. }))));
+        assert!(matches!(refused, Err(MakeError::Plot(PlotError::Oversized { .. }))));
         assert_eq!(directory.file(0).unwrap().found, None);
     }
 
@@ -401,7 +313,7 @@ mod tests {
         let mut directory = new_directory(root.path());
         // The first draw is 7 of a batch of 64.
         let refused = init(&mut directory, Some(7), 99);
-        assert!(matches!(refused, Err(InitError::Wrong { index: LabelIndex(7), .. })));
+        assert!(matches!(refused, Err(MakeError::Wrong { index: LabelIndex(7), .. })));
         assert_eq!(directory.file(0).unwrap().found, None);
     }
 
@@ -415,7 +327,7 @@ mod tests {
         for cut in 0..whole.operations() {
             let disk = Simulated::default();
             disk.cut_after(cut);
-            let cut_short = simulated(&disk).map_err(InitError::from);
+            let cut_short = simulated(&disk).map_err(MakeError::from);
             let cut_short = cut_short.and_then(|mut directory| init(&mut directory, None, 99));
             assert!(cut_short.is_err(), "operation {cut} of an undisturbed run");
             for seed in 0..4 {
@@ -453,15 +365,5 @@ mod tests {
                 assert_eq!(stored, label, "label {index}");
             }
         }
-    }
-
-    #[test]
-    fn batches_follow_the_speed() {
-        let mut batches = Batches::new(0..1 << 40);
-        assert_eq!(batches.next(), Some(0..64));
-        batches.took(Duration::from_millis(10));
-        assert_eq!(batches.next(), Some(64..192));
-        batches.took(Duration::from_secs(8));
-        assert_eq!(batches.next(), Some(192..224));
     }
 }

@@ -7,8 +7,10 @@
 
 mod args;
 mod background;
+mod check;
 mod commands;
 mod init;
+mod make;
 mod memory;
 mod outcome;
 mod pace;
@@ -17,10 +19,12 @@ mod progress;
 mod proof_file;
 mod prove;
 mod randomx;
+mod repair;
 mod serve;
 mod session;
 mod settings;
 mod stop;
+mod vrf;
 
 pub use outcome::ExitCode;
 use outcome::Failure;
@@ -44,6 +48,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Prove(args) => commands::prove(&args),
         Command::Verify(args) => commands::verify(&args),
         Command::Check(args) => commands::check(&args),
+        Command::Repair(args) => commands::repair(&args),
+        Command::Nonce(args) => commands::nonce(&args),
         Command::Info(args) => commands::info(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Completions { shell } => args::completions(shell),

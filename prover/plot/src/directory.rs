@@ -76,7 +76,7 @@ pub(crate) struct Directory {
     /// `None` where another program made the data and it was not adopted yet.
     pub(crate) sidecar: Option<Sidecar>,
     /// By what number its slots call what makes labels now.
-    maker: u16,
+    pub(crate) maker: u16,
 }
 
 impl Directory {
@@ -141,7 +141,7 @@ impl Directory {
         Err(PlotError::Damaged { path, why })
     }
 
-    fn commitment(&self) -> Commitment {
+    pub(crate) fn commitment(&self) -> Commitment {
         Commitment::new(&self.metadata.node_id, &self.metadata.commitment_atx_id)
     }
 

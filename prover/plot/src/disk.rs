@@ -42,6 +42,12 @@ pub trait Disk: Debug + Send + Sync {
     /// The system's.
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
 
+    /// The directories in a directory, in no order; none where there is no directory.
+    ///
+    /// # Errors
+    /// The system's.
+    fn directories(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+
     /// The room on the filesystem of a directory, which need not be there yet.
     ///
     /// # Errors
@@ -135,6 +141,10 @@ pub trait DiskFile: Debug + Send + Sync {
     /// # Errors
     /// The system's; what was written since the last sync may then be lost.
     fn sync(&self) -> io::Result<()>;
+
+    /// Drops what memory keeps of the file, so that the next read asks the disk. Does nothing
+    /// where the system has no such thing.
+    fn forget(&self);
 }
 
 /// The filesystem of the system.
@@ -178,6 +188,17 @@ impl Disk for System {
             entry.as_ref().map_or(true, |entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
         });
         files.map(|entry| entry.map(|entry| entry.path())).collect()
+    }
+
+    fn directories(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let directories = entries.filter(|entry| {
+            entry.as_ref().map_or(true, |entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        });
+        directories.map(|entry| entry.map(|entry| entry.path())).collect()
     }
 
     #[cfg(unix)]
@@ -299,6 +320,15 @@ impl DiskFile for File {
     fn sync(&self) -> io::Result<()> {
         self.sync_all()
     }
+
+    #[cfg(target_os = "linux")]
+    fn forget(&self) {
+        // Advice: where it is not taken, the next read may be answered from memory.
+        let _ = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::DontNeed);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn forget(&self) {}
 }
 
 /// Reading past the page cache.
@@ -364,6 +394,10 @@ mod direct {
 
         fn sync(&self) -> io::Result<()> {
             Ok(())
+        }
+
+        fn forget(&self) {
+            self.0.forget();
         }
     }
 }

@@ -111,6 +111,18 @@ pub enum PlotError {
         /// The length we left it with.
         expected: u64,
     },
+    /// Labels that were written and synced are not what is read.
+    #[error(
+        "{} does not keep what is written: label {first} and after were read back otherwise; the \
+         disk is failing",
+        path.display()
+    )]
+    NotKept {
+        /// The file.
+        path: PathBuf,
+        /// The first label of what was written at once.
+        first: u64,
+    },
     /// Directories that were named as one data set say different things of it.
     #[error(
         "{} and {} are not of one data set: their {what} differs",

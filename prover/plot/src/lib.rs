@@ -9,9 +9,11 @@
 //! spread over several directories and disks: each then holds some of the files.
 //!
 //! One rule holds everywhere: labels that are known to be there are never truncated, deleted or
-//! written over. The crate knows files, and neither how labels are made nor what a proof is.
+//! written over, save by a [`repair`], which keeps what it replaces. The crate knows files, and
+//! neither how labels are made nor what a proof is.
 
 mod arrange;
+mod block;
 mod buffer;
 mod directory;
 pub mod disk;
@@ -25,7 +27,10 @@ mod metadata;
 mod numbers;
 mod physical;
 mod piece;
+mod provenance;
 mod ranges;
+mod record;
+pub mod repair;
 mod set;
 mod sidecar;
 #[cfg(any(test, feature = "simulation"))]
@@ -33,6 +38,7 @@ pub mod simulated;
 mod stream;
 
 pub use arrange::{Arrangement, Place, Share};
+pub use block::{Block, Blocks};
 pub use directory::FileState;
 pub use disk::{Access, Disk, System};
 pub use error::PlotError;
@@ -43,7 +49,9 @@ pub use manifest::{BLOCK_LABELS, Slot};
 pub use metadata::{BadMetadata, Metadata};
 pub use numbers::FileNumbers;
 pub use piece::{Extent, Piece};
+pub use provenance::Provenance;
 pub use ranges::Ranges;
+pub use record::Record;
 pub use set::{DataSet, Reader, grouped};
 pub use sidecar::Sidecar;
 pub use stream::Stream;

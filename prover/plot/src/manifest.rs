@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 /// Labels that a slot covers: 1 MiB of them.
 pub const BLOCK_LABELS: u64 = 1 << 16;
-const SLOT_BYTES: u64 = 64;
+pub(crate) const SLOT_BYTES: u64 = 64;
 /// Slots read at a time: 64 KiB of them.
 const SLOTS_AT_ONCE: u64 = 1024;
 const MAGIC: [u8; 8] = *b"postmesh";
@@ -98,6 +98,18 @@ impl Manifest {
         Ok(Self { path, header })
     }
 
+    /// The manifest of label file `number` as it would be with this header: its own is damaged.
+    pub(crate) fn beheaded(directory: &Path, number: u64, header: Header) -> Self {
+        Self { path: path_of(directory, number), header }
+    }
+
+    /// Writes the header anew, in place. Durable when it returns.
+    pub(crate) fn mend_header(&self, disk: &dyn Disk) -> Result<(), PlotError> {
+        let file = self.open_file(disk, Access::Write)?;
+        let written = file.write_all_at(&self.header.encode(), 0).and_then(|()| file.sync());
+        written.map_err(PlotError::io("write", &self.path))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -111,25 +123,41 @@ impl Manifest {
     pub(crate) fn confirmed(&self, disk: &dyn Disk) -> Result<u64, PlotError> {
         let mut confirmed = self.header.adopted;
         let mut block = confirmed / BLOCK_LABELS;
-        let length = disk.length(&self.path).map_err(PlotError::io("look at", &self.path))?;
-        let file = self.open_file(disk, Access::Read)?;
-        let mut left = length.unwrap_or(0).saturating_sub(offset_of(block)) / SLOT_BYTES;
-        while left > 0 {
-            let count = left.min(SLOTS_AT_ONCE);
-            let mut bytes = vec![0; usize::try_from(count * SLOT_BYTES).unwrap_or(0)];
-            file.read_exact_at(&mut bytes, offset_of(block))
-                .map_err(PlotError::io("read", &self.path))?;
-            for slot in bytes.as_chunks().0 {
-                let Some(slot) = Slot::decode(slot, block) else { return Ok(confirmed) };
+        loop {
+            let slots = self.slots(disk, block)?;
+            if slots.is_empty() {
+                return Ok(confirmed);
+            }
+            for slot in slots {
+                let Some(slot) = slot else { return Ok(confirmed) };
                 confirmed = confirmed.max(block * BLOCK_LABELS + u64::from(slot.labels));
                 if u64::from(slot.labels) < BLOCK_LABELS {
                     return Ok(confirmed);
                 }
                 block += 1;
             }
-            left -= count;
         }
-        Ok(confirmed)
+    }
+
+    /// The slots of blocks from `block` on, a thousand at most; none past the manifest's end. A
+    /// slot that is not whole is `None`.
+    pub(crate) fn slots(
+        &self,
+        disk: &dyn Disk,
+        block: u64,
+    ) -> Result<Vec<Option<Slot>>, PlotError> {
+        let length = disk.length(&self.path).map_err(PlotError::io("look at", &self.path))?;
+        let left = length.unwrap_or(0).saturating_sub(offset_of(block)) / SLOT_BYTES;
+        let count = left.min(SLOTS_AT_ONCE);
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let mut bytes = vec![0; usize::try_from(count * SLOT_BYTES).unwrap_or(0)];
+        let file = self.open_file(disk, Access::Read)?;
+        let read = file.read_exact_at(&mut bytes, offset_of(block));
+        read.map_err(PlotError::io("read", &self.path))?;
+        let slots = bytes.as_chunks().0.iter().zip(block..);
+        Ok(slots.map(|(slot, block)| Slot::decode(slot, block)).collect())
     }
 
     /// The BLAKE3 of a block's labels, if a slot vouches for `labels` of them and no more.
@@ -222,6 +250,36 @@ impl Manifest {
         file.sync().map_err(PlotError::io("sync", &self.path))
     }
 
+    /// The bytes in the place of a block's slot, whatever they are; zeros past the end.
+    pub(crate) fn raw_slot(
+        &self,
+        disk: &dyn Disk,
+        block: u64,
+    ) -> Result<[u8; SLOT_BYTES as usize], PlotError> {
+        let file = self.open_file(disk, Access::Read)?;
+        let mut bytes = [0; SLOT_BYTES as usize];
+        match file.read_exact_at(&mut bytes, offset_of(block)) {
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(bytes),
+            read => read.map(|()| bytes).map_err(PlotError::io("read", &self.path)),
+        }
+    }
+
+    /// Puts bytes back into the place of a block's slot. Durable when it returns.
+    pub(crate) fn put_raw_slot(
+        disk: &dyn Disk,
+        (directory, number): (&Path, u64),
+        block: u64,
+        bytes: &[u8],
+    ) -> Result<(), PlotError> {
+        let path = path_of(directory, number);
+        let put = || {
+            let file = disk.open(&path, Access::Write)?;
+            file.write_all_at(bytes, offset_of(block))?;
+            file.sync()
+        };
+        put().map_err(PlotError::io("write", &path))
+    }
+
     fn write(&self, file: &dyn DiskFile, block: u64, slot: Slot) -> Result<(), PlotError> {
         let written = file.write_all_at(&slot.encode(block), offset_of(block));
         written.map_err(PlotError::io("write", &self.path))
@@ -292,7 +350,7 @@ impl Header {
 
 impl Slot {
     /// The slot of a block that begins with these labels; none for none.
-    fn of(labels: &[u8], maker: u16) -> Option<Self> {
+    pub(crate) fn of(labels: &[u8], maker: u16) -> Option<Self> {
         let count = u32::try_from(labels.len() as u64 / LABEL).ok()?;
         let hash = || blake3::hash(labels).into();
         (count > 0).then(|| Self { labels: count, maker, adopted: false, hash: hash() })

@@ -160,7 +160,7 @@ impl DataSet {
     }
 
     /// Where label file `number` is or will be.
-    fn home(&self, number: u64) -> Result<&Directory, PlotError> {
+    pub(crate) fn home(&self, number: u64) -> Result<&Directory, PlotError> {
         let files = || FileNumbers::from(number..number.saturating_add(1));
         self.owner(number).ok_or_else(|| PlotError::Unplaced { files: files(), seen: vec![] })
     }
@@ -250,6 +250,14 @@ impl DataSet {
         &self.disk
     }
 
+    /// Where label file `number` is or will be.
+    ///
+    /// # Errors
+    /// [`PlotError::Unplaced`] where no directory has it.
+    pub fn label_file(&self, number: u64) -> Result<PathBuf, PlotError> {
+        Ok(self.home(number)?.label_file(number))
+    }
+
     /// One label file.
     ///
     /// # Errors
@@ -325,6 +333,20 @@ impl DataSet {
     /// The system's.
     pub fn set_maker(&mut self, name: &str) -> Result<(), PlotError> {
         self.directories.iter_mut().try_for_each(|directory| directory.set_maker(name))
+    }
+
+    /// Writes down how many of a million labels a check that passed made again, unless an earlier
+    /// one made more; `None` takes back what is written, since a check failed.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_checked(&mut self, ppm: Option<u32>) -> Result<(), PlotError> {
+        for directory in &mut self.directories {
+            let Some(mut sidecar) = directory.sidecar.clone() else { continue };
+            sidecar.checked_ppm = ppm.map(|ppm| ppm.max(sidecar.checked_ppm.unwrap_or(0)));
+            directory.set_sidecar(sidecar)?;
+        }
+        Ok(())
     }
 
     /// Takes room for every file that is not complete, without changing its length.

@@ -7,11 +7,13 @@
 //! dropped, torn at a sector or felt by the file's length alone, each name kept or dropped, in any
 //! combination. A system that keeps more order than this loses less.
 //!
-//! Parts of a file can be made unreadable ([`Simulated::fail_reads`]), and reads give fewer bytes
-//! than asked for now and then, as a system may. The first folder of a path is its physical disk.
+//! Parts of a file can be made unreadable ([`Simulated::fail_reads`]) until they are written again,
+//! as a drive gives another sector for a bad one, or so that they cannot be written either
+//! ([`Simulated::fail_writes`]). Reads give fewer bytes than asked for now and then, as a system
+//! may. The first folder of a path is its physical disk.
 
 use crate::disk::{Access, Disk, DiskFile, Room};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -40,6 +42,8 @@ struct State {
     is_scattered: bool,
     /// Bytes of files that cannot be read.
     unreadable: Vec<(PathBuf, Range<u64>)>,
+    /// Bytes of files that cannot be written.
+    unwritable: Vec<(PathBuf, Range<u64>)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -96,9 +100,15 @@ impl Simulated {
         self.state().is_scattered = true;
     }
 
-    /// Makes bytes of a file unreadable: every read that touches them fails.
+    /// Makes bytes of a file unreadable: every read that touches them fails, until a write has
+    /// covered them.
     pub fn fail_reads(&self, path: &Path, bytes: Range<u64>) {
         self.state().unreadable.push((path.to_path_buf(), bytes));
+    }
+
+    /// Makes every write fail that touches these bytes of a file.
+    pub fn fail_writes(&self, path: &Path, bytes: Range<u64>) {
+        self.state().unwritable.push((path.to_path_buf(), bytes));
     }
 
     /// Operations so far.
@@ -121,17 +131,18 @@ impl Simulated {
         }
         let files = state.files.iter().map(|content| content.survivor(&mut draw)).collect();
         let durable_names = names.clone();
-        let (is_scattered, unreadable) = (state.is_scattered, state.unreadable.clone());
-        let (pending_names, operations, cut_at) = (Vec::new(), 0, None);
+        let (unreadable, unwritable) = (state.unreadable.clone(), state.unwritable.clone());
+        let (is_scattered, pending_names) = (state.is_scattered, Vec::new());
         Self(Arc::new(Mutex::new(State {
             files,
             names,
             durable_names,
             pending_names,
-            operations,
-            cut_at,
+            operations: 0,
+            cut_at: None,
             is_scattered,
             unreadable,
+            unwritable,
         })))
     }
 
@@ -256,6 +267,17 @@ impl Disk for Simulated {
         Ok(state.names.keys().filter(|name| name.parent() == Some(path)).cloned().collect())
     }
 
+    /// Directories are there as long as something is in them.
+    fn directories(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let state = self.operate()?;
+        let below = state
+            .names
+            .keys()
+            .filter_map(|name| name.ancestors().skip(1).find(|above| above.parent() == Some(path)));
+        let directories: BTreeSet<PathBuf> = below.map(Path::to_path_buf).collect();
+        Ok(directories.into_iter().collect())
+    }
+
     /// Each directory of the root is a filesystem of [`ROOM_BYTES`].
     fn room(&self, path: &Path) -> io::Result<Room> {
         let state = self.operate()?;
@@ -314,20 +336,26 @@ struct OpenFile {
 }
 
 impl State {
-    /// Fails a read that touches unreadable bytes.
-    fn check_readable(&self, file: usize, offset: u64, length: usize) -> io::Result<()> {
+    /// Fails what touches one of the bad ranges.
+    fn refuse(
+        &self,
+        bad: &[(PathBuf, Range<u64>)],
+        file: usize,
+        offset: u64,
+        length: usize,
+    ) -> io::Result<()> {
         let end = offset.saturating_add(length as u64);
-        let touched = self.unreadable.iter().any(|(path, bytes)| {
+        let touched = bad.iter().any(|(path, bytes)| {
             self.names.get(path) == Some(&file) && bytes.start < end && offset < bytes.end
         });
-        if touched { Err(io::Error::other("unreadable sector")) } else { Ok(()) }
+        if touched { Err(io::Error::other("bad sector")) } else { Ok(()) }
     }
 }
 
 impl DiskFile for OpenFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let state = self.disk.operate()?;
-        state.check_readable(self.file, offset, buffer.len())?;
+        state.refuse(&state.unreadable, self.file, offset, buffer.len())?;
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let content = state.files.get(self.file).and_then(|content| content.now.get(start..));
         let content = content.unwrap_or_default();
@@ -345,7 +373,7 @@ impl DiskFile for OpenFile {
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let state = self.disk.operate()?;
-        state.check_readable(self.file, offset, buffer.len())?;
+        state.refuse(&state.unreadable, self.file, offset, buffer.len())?;
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let content = state.files.get(self.file).map(|content| content.now.as_slice());
         let part = content.and_then(|bytes| bytes.get(start..start.saturating_add(buffer.len())));
@@ -355,6 +383,12 @@ impl DiskFile for OpenFile {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.operate()?;
+        state.refuse(&state.unwritable, self.file, offset, bytes.len())?;
+        let end = offset.saturating_add(bytes.len() as u64);
+        let State { names, unreadable, .. } = &mut *state;
+        unreadable.retain(|(path, bad)| {
+            names.get(path) != Some(&self.file) || bad.start < offset || end < bad.end
+        });
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         let content = state.files.get_mut(self.file).ok_or(io::ErrorKind::NotFound)?;
         put(&mut content.now, offset, bytes);
@@ -375,6 +409,8 @@ impl DiskFile for OpenFile {
         }
         Ok(())
     }
+
+    fn forget(&self) {}
 }
 
 #[cfg(test)]
@@ -416,20 +452,26 @@ mod tests {
     }
 
     #[test]
-    fn reads_of_unreadable_bytes_fail_and_others_do_not() {
+    fn bad_bytes_cannot_be_read_until_they_are_written_again() {
         let disk = Simulated::default();
         let path = Path::new("/d/f");
         let file = disk.open(path, Access::Write).unwrap();
         file.write_all_at(&[7; 100], 0).unwrap();
-        disk.fail_reads(path, 40..41);
+        disk.fail_reads(path, 40..42);
+        disk.fail_writes(path, 90..91);
         let mut buffer = [0; 10];
-        for (offset, readable) in [(30, true), (31, false), (40, false), (41, true)] {
-            assert_eq!(file.read_at(&mut buffer, offset).is_ok(), readable, "{offset}");
+        for (offset, readable) in [(30, true), (31, false), (41, false), (42, true)] {
             assert_eq!(file.read_exact_at(&mut buffer, offset).is_ok(), readable, "{offset}");
         }
-        assert_eq!(buffer, [7; 10]);
+        file.write_all_at(&[8], 40).unwrap();
+        assert!(file.read_exact_at(&mut buffer, 40).is_err());
+        file.write_all_at(&[8, 9], 40).unwrap();
+        file.read_exact_at(&mut buffer, 40).unwrap();
+        assert_eq!(buffer, [8, 9, 7, 7, 7, 7, 7, 7, 7, 7]);
+        assert!(file.write_all_at(&[1; 10], 81).is_err());
+        file.write_all_at(&[1; 10], 80).unwrap();
         // Never nothing before the end, and nothing after it.
-        let mut offset = 41;
+        let mut offset = 42;
         while offset < 100 {
             let count = file.read_at(&mut [0; 10], offset).unwrap() as u64;
             assert!(count > 0);

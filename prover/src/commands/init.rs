@@ -3,7 +3,8 @@
 use super::space::Request;
 use crate::args::InitArgs;
 use crate::background;
-use crate::init::{Init, InitError, refuse_foreign};
+use crate::init::Init;
+use crate::make::{MakeError, refuse_foreign};
 use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::pace::Paced;
 use crate::settings;
@@ -48,11 +49,11 @@ pub(crate) fn init(args: &InitArgs) -> Result {
         json: args.json,
     };
     let summary = match init.run() {
-        Err(InitError::Label(LabelFault::Stopped)) => {
+        Err(MakeError::Label(LabelFault::Stopped)) => {
             eprintln!("stopped; what was made is on disk: run the same command again to go on");
             return Ok(ExitCode::CouldNot);
         }
-        Err(error @ (InitError::Plot(_) | InitError::Label(_))) => {
+        Err(error @ (MakeError::Plot(_) | MakeError::Label(_))) => {
             eprintln!(
                 "what was made so far is on disk; once this is mended, run it again to go on:"
             );
@@ -83,7 +84,7 @@ pub(crate) fn init(args: &InitArgs) -> Result {
 fn arranged(request: Request) -> Result<(DataSet, ScryptN)> {
     if let Some(set) = &request.found {
         refuse_foreign(set, request.n, &mut draw_below).map_err(|error| match error {
-            InitError::Plot(error) => Failure::from(error),
+            MakeError::Plot(error) => Failure::from(error),
             foreign => Failure::usage(foreign.to_string()),
         })?;
     }

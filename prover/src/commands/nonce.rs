@@ -1,0 +1,62 @@
+//! `nonce`: the VRF nonce of data that is on disk.
+
+use super::init::draw_below;
+use crate::args::{NonceArgs, ProofArgs};
+use crate::make::{MakeError, Maker, commitment};
+use crate::outcome::{ExitCode, Result, answer};
+use crate::pace::Paced;
+use crate::progress::Progress;
+use crate::stop::Stop;
+use crate::{background, place, settings, vrf};
+use cpu::Labels;
+use plot::{DataSet, Lock};
+use post::label::LabelFault;
+use serde_json::json;
+
+/// Searches the VRF nonce and writes it into the metadata.
+pub(crate) fn nonce(args: &NonceArgs) -> Result {
+    let network = settings::network(&args.network, &ProofArgs::default())?;
+    let stop = Stop::on_signals()?;
+    background::enter(&args.work);
+    let places = settings::places(&args.data.data_dir)?;
+    let paths = place::paths(&places);
+    let _locks = Lock::exclusive_all(paths.iter().copied())?;
+    let mut set = DataSet::open(&paths)?;
+    let n = super::scrypt_n(&set, &network)?;
+    for file in set.survey()? {
+        file.complete()?;
+    }
+    let total = set.layout().num_labels();
+    let mut progress = Progress::new("searching the VRF nonce", "labels", 0, total, args.json);
+    let stop = || stop.is_set();
+    let mut read = 0;
+    let best = vrf::search_on_disk(&set, n, &stop, &mut |labels| {
+        read += labels;
+        progress.at(read);
+    });
+    drop(progress);
+    let found = best.and_then(|best| {
+        let commitment = commitment(&set);
+        let mut labels = Labels::new(commitment, n, settings::threads(&args.work));
+        let mut labels = Paced::new(&mut labels, settings::pace(&args.work));
+        let mut draw = draw_below;
+        let maker =
+            &mut Maker { commitment, n, labeler: &mut labels, stop: &stop, draw: &mut draw };
+        vrf::settle(&mut set, maker, best)
+    });
+    let found = match found {
+        Err(MakeError::Label(LabelFault::Stopped)) => {
+            eprintln!("stopped: the VRF nonce is not known yet; run the same command again");
+            return Ok(ExitCode::CouldNot);
+        }
+        found => found?,
+    };
+    let (index, label) = (found.index.0, post::to_hex(&found.label.0));
+    if args.json {
+        answer!("{}", json!({ "vrf_nonce": index, "label": label, "stored": index < total }))?;
+    } else {
+        let place = if index < total { "on disk" } else { "past the data" };
+        answer!("VRF nonce {index} ({place}), label {label}: written down")?;
+    }
+    Ok(ExitCode::Done)
+}
