@@ -62,7 +62,6 @@ pub(crate) struct Mending<'a> {
     pub(crate) maker: Maker<'a>,
     /// What is bad. What is missing is left to `init`.
     pub(crate) bad: &'a [BadRange],
-    pub(crate) when_unix: u64,
     /// Whether progress is for scripts.
     pub(crate) json: bool,
 }
@@ -145,12 +144,12 @@ impl Mending<'_> {
         witnesses
     }
 
-    /// Makes the bad labels again and replaces them.
-    pub(crate) fn run(&mut self) -> Result<Mended, RepairError> {
+    /// Makes the bad labels again and replaces them; `when_unix` is now.
+    pub(crate) fn run(&mut self, when_unix: u64) -> Result<Mended, RepairError> {
         let blocks = self.blocks()?;
         let total = self.wrong().map(|range| range.end - range.start).sum();
         let mut progress = Progress::new("repairing", "labels", 0, total, self.json);
-        let mut repair = Repair::begin(self.set, self.when_unix)?;
+        let mut repair = Repair::begin(self.set, when_unix)?;
         let mut mended = Mended { labels: 0, kept: vec![], refused: vec![] };
         let mut batch = Batch { file: 0, patches: vec![], labels: 0, begun: Instant::now() };
         for ((file, _), (block, wrong, verified)) in blocks {

@@ -43,12 +43,9 @@ pub(crate) fn repair(args: &RepairArgs) -> Result {
     }
     let commitment = commitment(&set);
     let mut draw = draw_below;
-    {
-        let maker = Maker { commitment, n, labeler: &mut labels, stop: &stop, draw: &mut draw };
-        let bad = &findings.bad;
-        let mut mending = Mending { set: &set, maker, bad, when_unix: 0, json: args.json };
-        mending.refuse_foreign().map_err(refused)?;
-    }
+    let (bad, json) = (&findings.bad, args.json);
+    let maker = Maker { commitment, n, labeler: &mut labels, stop: &stop, draw: &mut draw };
+    Mending { set: &set, maker, bad, json }.refuse_foreign().map_err(refused)?;
     if args.dry_run {
         return print(args, &findings, None, n);
     }
@@ -56,8 +53,7 @@ pub(crate) fn repair(args: &RepairArgs) -> Result {
     set.set_maker(&maker_name)?;
     let when_unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
     let maker = Maker { commitment, n, labeler: &mut labels, stop: &stop, draw: &mut draw };
-    let bad = &findings.bad;
-    let mended = Mending { set: &set, maker, bad, when_unix, json: args.json }.run();
+    let mended = Mending { set: &set, maker, bad, json }.run(when_unix);
     match mended {
         Err(RepairError::Make(MakeError::Label(LabelFault::Stopped))) => {
             eprintln!("stopped; what was replaced is kept: run the same command again to go on");

@@ -35,9 +35,9 @@ fn repair(set: &mut DataSet, n: ScryptN, percent: f64) -> Result<Mended, RepairE
     };
     set.set_maker("repairer")?;
     let maker = Maker { commitment, n, labeler: &mut labels, stop: &stop, draw: &mut draw };
-    let mut mending = Mending { set, maker, bad: &bad, when_unix: 17, json: false };
+    let mut mending = Mending { set, maker, bad: &bad, json: false };
     mending.refuse_foreign()?;
-    mending.run()
+    mending.run(17)
 }
 
 fn data(disk: &Simulated) -> [Option<Vec<u8>>; 2] {
@@ -127,7 +127,7 @@ fn ranges_that_are_not_all_that_is_bad_are_refused() {
         let bad = [BadRange::new(range, Path::new("f"), Why::Differs)];
         let (labeler, stop) = (&mut labels, &|| false);
         let maker = Maker { commitment, n: n(), labeler, stop, draw: &mut draw };
-        Mending { set: &set, maker, bad: &bad, when_unix: 0, json: false }.refuse_foreign()
+        Mending { set: &set, maker, bad: &bad, json: false }.refuse_foreign()
     };
     for range in [100..150, 150..200, 101..200, 100..199, 0..1] {
         let refused = refuse(range.clone());
