@@ -41,6 +41,12 @@ pub trait Disk: Debug + Send + Sync {
     /// The system's.
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
 
+    /// The directories in a directory, in no order; none where there is no directory.
+    ///
+    /// # Errors
+    /// The system's.
+    fn directories(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+
     /// The room on the filesystem of a directory, which need not be there yet.
     ///
     /// # Errors
@@ -61,11 +67,18 @@ pub trait Disk: Debug + Send + Sync {
     /// The system's; [`io::ErrorKind::StorageFull`] where there is no room.
     fn reserve(&self, path: &Path, bytes: u64) -> io::Result<()>;
 
-    /// Makes a directory, and those above it.
+    /// Makes a directory, and those above it. Durable when it returns.
     ///
     /// # Errors
     /// The system's.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes an empty directory away. Where something is in it, or it is not there, nothing
+    /// happens.
+    ///
+    /// # Errors
+    /// The system's.
+    fn remove_directory(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
     ///
@@ -119,6 +132,10 @@ pub trait DiskFile: Debug + Send {
     /// # Errors
     /// The system's; what was written since the last sync may then be lost.
     fn sync(&self) -> io::Result<()>;
+
+    /// Drops what memory keeps of the file, so that the next read asks the disk. Does nothing
+    /// where the system has no such thing.
+    fn forget(&self);
 }
 
 /// The filesystem of the system.
@@ -161,6 +178,17 @@ impl Disk for System {
             entry.as_ref().map_or(true, |entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
         });
         files.map(|entry| entry.map(|entry| entry.path())).collect()
+    }
+
+    fn directories(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let directories = entries.filter(|entry| {
+            entry.as_ref().map_or(true, |entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        });
+        directories.map(|entry| entry.map(|entry| entry.path())).collect()
     }
 
     #[cfg(unix)]
@@ -207,7 +235,27 @@ impl Disk for System {
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+        if path.is_dir() {
+            return Ok(());
+        }
+        if let Some(above) = above {
+            self.create_directory(above)?;
+        }
+        match fs::create_dir(path) {
+            Err(error) if !(error.kind() == io::ErrorKind::AlreadyExists && path.is_dir()) => {
+                Err(error)
+            }
+            _ => self.sync_directory(above.unwrap_or(Path::new("."))),
+        }
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        use io::ErrorKind::{DirectoryNotEmpty, NotFound};
+        match fs::remove_dir(path) {
+            Err(error) if matches!(error.kind(), DirectoryNotEmpty | NotFound) => Ok(()),
+            other => other,
+        }
     }
 
     #[cfg(unix)]
@@ -268,4 +316,13 @@ impl DiskFile for File {
     fn sync(&self) -> io::Result<()> {
         self.sync_all()
     }
+
+    #[cfg(target_os = "linux")]
+    fn forget(&self) {
+        // Advice: where it is not taken, the next read may be answered from memory.
+        let _ = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::DontNeed);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn forget(&self) {}
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const FILE_NAME: &str = "postmesh_proof.journal";
+pub(crate) const FILE_NAME: &str = "postmesh_proof.journal";
 /// Version 1: pows and one scan.
 const VERSION: u32 = 1;
 

@@ -12,6 +12,8 @@
 //! written over. The crate knows files, and neither how labels are made nor what a proof is.
 
 mod arrange;
+mod belongings;
+mod copy;
 mod directory;
 pub mod disk;
 mod error;
@@ -21,13 +23,19 @@ mod layout;
 mod lock;
 mod manifest;
 mod metadata;
+mod moving;
 mod numbers;
 mod set;
+mod shrink;
 mod sidecar;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulated;
+mod trash;
+mod undo;
+mod wipe;
 
 pub use arrange::{Arrangement, Place, Share};
+pub use copy::Watch;
 pub use directory::FileState;
 pub use error::PlotError;
 pub use journal::{Journal, JournalKey, Scanned};
@@ -35,6 +43,11 @@ pub use layout::Layout;
 pub use lock::Lock;
 pub use manifest::{BLOCK_LABELS, Slot};
 pub use metadata::{BadMetadata, Metadata};
+pub use moving::Move;
 pub use numbers::FileNumbers;
 pub use set::{DataSet, Reader, grouped};
+pub use shrink::Shrink;
 pub use sidecar::Sidecar;
+pub use trash::{Entry, Size, Stage, What};
+pub use undo::Undo;
+pub use wipe::Wipe;
