@@ -2,14 +2,20 @@
 
 mod check;
 mod init;
+mod move_;
 mod plan;
 mod prove;
+mod shrink;
 mod space;
+mod trash;
 
 pub(crate) use check::check;
 pub(crate) use init::init;
+pub(crate) use move_::move_;
 pub(crate) use plan::plan;
 pub(crate) use prove::{prove, verify};
+pub(crate) use shrink::shrink;
+pub(crate) use trash::{purge, undo, wipe};
 
 use crate::Failure;
 use crate::args::{DataArgs, InfoArgs};
@@ -77,6 +83,7 @@ pub(crate) fn info(args: &InfoArgs) -> Result {
             "scrypt_n": n,
             "files": files.len(),
             "faults": faults,
+            "trash": trash::trash_json(set.paths())?,
             "label_kernels": kernels.0,
             "scan_kernels": kernels.1,
         });
@@ -99,6 +106,11 @@ pub(crate) fn info(args: &InfoArgs) -> Result {
     let nonce = metadata.nonce.map_or("not known".to_owned(), |index| index.to_string());
     answer!("VRF nonce        {nonce}")?;
     answer!("kernels here     labels: {}; scan: {}", kernels.0.join(", "), kernels.1.join(", "))?;
+    for path in set.paths() {
+        for line in trash::trash_lines(path)? {
+            answer!("trash            {line}")?;
+        }
+    }
     for fault in &faults {
         answer!("fault            {fault}")?;
     }

@@ -67,13 +67,16 @@ pub(crate) fn copy(
     files::sync_parent(disk, &part)
 }
 
+/// Is handed where a step begins, and its bytes.
+type Step<'a> = dyn FnMut(u64, &[u8]) -> Result<(), PlotError> + 'a;
+
 /// Reads the first `bytes` bytes of a file, step by step.
 fn in_steps(
     file: &dyn DiskFile,
     path: &Path,
     bytes: u64,
     watch: &mut Watch<'_>,
-    each: &mut dyn FnMut(u64, &[u8]) -> Result<(), PlotError>,
+    each: &mut Step<'_>,
 ) -> Result<(), PlotError> {
     let (mut offset, mut step) = (0, Vec::new());
     while offset < bytes {

@@ -9,7 +9,7 @@
 //! spread over several directories and disks: each then holds some of the files.
 //!
 //! One rule holds everywhere: labels that are known to be there are never truncated, deleted or
-//! written over. The crate knows files, and neither how labels are made nor what a proof is.
+//! written over. What a command takes away goes to `trash/`, until a purge names it. The crate knows files, and neither how labels are made nor what a proof is.
 
 mod arrange;
 mod belongings;
@@ -43,10 +43,10 @@ pub use layout::Layout;
 pub use lock::Lock;
 pub use manifest::{BLOCK_LABELS, Slot};
 pub use metadata::{BadMetadata, Metadata};
-pub use moving::Move;
+pub use moving::{Move, Moved};
 pub use numbers::FileNumbers;
 pub use set::{DataSet, Reader, grouped};
-pub use shrink::Shrink;
+pub use shrink::{Given, Shrink};
 pub use sidecar::Sidecar;
 pub use trash::{Entry, Size, Stage, What};
 pub use undo::Undo;

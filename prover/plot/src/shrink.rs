@@ -182,17 +182,10 @@ impl Shrink {
     /// What a directory gives back; what an interrupted run wrote down of it.
     fn share(&self, own: &Directory) -> Result<Given, PlotError> {
         let disk = &*self.set.disk;
-        let mut entries = Entry::all_on(disk, &own.path)?.into_iter();
-        let same_number = |entry: &Entry, begun: &Entry| entry.number == begun.number;
         let begun = match &self.begun {
-            Some(begun) => entries.find(|entry| same_number(entry, begun)),
+            Some(begun) => begun.beside(Entry::all_on(disk, &own.path)?)?,
             None => None,
         };
-        if let Some((own, begun)) = begun.as_ref().zip(self.begun.as_ref()) {
-            if !own.is_with(begun) {
-                return Err(begun.unfinished());
-            }
-        }
         let names = match &begun {
             Some(entry) => {
                 self.check_begun(own, entry)?;

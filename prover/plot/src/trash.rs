@@ -226,6 +226,17 @@ impl Entry {
         (self.number, self.when, &self.what) == (other.number, other.when, &other.what)
     }
 
+    /// The entry of the same command in another directory, among that one's entries.
+    ///
+    /// # Errors
+    /// [`PlotError::Unfinished`] where another command took the number.
+    pub(crate) fn beside(&self, others: Vec<Self>) -> Result<Option<Self>, PlotError> {
+        match others.into_iter().find(|other| other.number == self.number) {
+            Some(other) if !other.is_with(self) => Err(self.unfinished()),
+            other => Ok(other),
+        }
+    }
+
     /// Puts files that are in the directory into the trash; those that are not are there already.
     /// Durable when it returns.
     pub(crate) fn take(

@@ -1,0 +1,106 @@
+//! `shrink`: gives space back, in a way that can be undone.
+
+use super::trash::{refused, unix_now};
+use crate::args::{ProofArgs, ShrinkArgs};
+use crate::outcome::{ExitCode, Failure, Result, answer};
+use crate::place;
+use crate::progress::Progress;
+use crate::settings;
+use crate::stop::Stop;
+use bytesize::ByteSize;
+use plot::{DataSet, Entry, Lock, PlotError, Shrink};
+use post::label::{Candidate, Scratch, label_in};
+use post::{Commitment, LABEL_BYTES, LabelIndex, ScryptN};
+use serde_json::json;
+
+/// Labels read at a time: 1 MiB.
+const READ_LABELS: u64 = 1 << 16;
+
+/// Lets data shrink to fewer units.
+pub(crate) fn shrink(args: &ShrinkArgs) -> Result {
+    let network = settings::network(&args.network, &ProofArgs::default())?;
+    super::space::refuse_units(args.units, &network)?;
+    let stop = Stop::on_signals()?;
+    let places = settings::places(&args.data.data_dir)?;
+    let paths = place::paths(&places);
+    let _locks = Lock::exclusive_all(paths.iter().copied())?;
+    let set = match DataSet::found(&paths)? {
+        Some(set) => set,
+        None => DataSet::open(&paths)?,
+    };
+    let n = super::scrypt_n(&set, &network)?;
+    let shrink = Shrink::new(set, args.units).map_err(refused)?;
+    let shares = shrink.shares().to_vec();
+    let smallest =
+        if shrink.cuts_nonce() { smallest(shrink.staying(), n, &stop, args.json)? } else { None };
+    let what = "copying what stays of a cut file";
+    let mut progress =
+        Progress::new(what, "bytes", 0, shrink.copied().saturating_mul(2), args.json);
+    let mut done = 0;
+    let shrunk = shrink.run(unix_now(), smallest, &mut |bytes| {
+        done += bytes;
+        progress.at(done);
+        !stop.is_set()
+    });
+    drop(progress);
+    let set = match shrunk {
+        Err(PlotError::Stopped) => {
+            eprintln!("stopped; the labels are all there: run the same command again to go on");
+            return Ok(ExitCode::CouldNot);
+        }
+        other => other.map_err(refused)?,
+    };
+    let entry = Entry::all(paths.first().copied().unwrap_or("".as_ref()))?.pop();
+    let number = entry.map_or(0, |entry| entry.number);
+    let bytes: u64 = shares.iter().map(|share| share.bytes).sum();
+    if args.json {
+        let directory = |share: &plot::Given| json!({ "path": share.path, "files": share.files, "bytes": share.bytes });
+        let answer = json!({
+            "num_units": set.metadata().num_units, "entry": number, "bytes": bytes,
+            "vrf_nonce": set.metadata().nonce.map(|index| index.0),
+            "directories": shares.iter().map(directory).collect::<Vec<_>>(),
+        });
+        answer!("{answer}")?;
+        return Ok(ExitCode::Done);
+    }
+    answer!("{} holds {} units now", set.name(), set.metadata().num_units)?;
+    answer!(
+        "{} went to the trash (entry {number}): `undo` brings it back, `purge` frees the space",
+        ByteSize::b(bytes)
+    )?;
+    Ok(ExitCode::Done)
+}
+
+/// The smallest of the labels that are there: by what is stored of them, and those that are equal
+/// so far by all of their bytes.
+fn smallest(set: &DataSet, n: ScryptN, stop: &Stop, json: bool) -> Result<Option<Candidate>> {
+    let metadata = set.metadata();
+    let commitment = Commitment::new(&metadata.node_id, &metadata.commitment_atx_id);
+    let (mut scratch, mut reader) = (Scratch::new(n), set.reader());
+    let mut best: Option<Candidate> = None;
+    let total = set.layout().num_labels();
+    let mut progress = Progress::new("searching the VRF nonce", "labels", 0, total, json);
+    let mut buffer = Vec::new();
+    for file in set.survey()? {
+        let present = file.present();
+        let mut first = present.start;
+        while first < present.end {
+            if stop.is_set() {
+                return Err(Failure::CouldNot(anyhow::anyhow!("stopped; nothing was changed")));
+            }
+            let count = READ_LABELS.min(present.end - first);
+            buffer.resize(usize::try_from(count).unwrap_or(0) * LABEL_BYTES, 0);
+            reader.read(first, &mut buffer)?;
+            for (index, stored) in (first..).zip(buffer.as_chunks::<LABEL_BYTES>().0) {
+                if best.is_none_or(|best| *stored <= best.label.stored()) {
+                    let index = LabelIndex(index);
+                    let label = label_in(&mut scratch, &commitment, index);
+                    best = Candidate::better(best, Some(Candidate { index, label }));
+                }
+            }
+            first += count;
+            progress.at(first);
+        }
+    }
+    Ok(best)
+}
