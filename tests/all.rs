@@ -4,6 +4,7 @@
 
 mod architecture;
 mod fuzz;
+mod keep;
 mod processes;
 mod tidy;
 mod vectors;

@@ -86,8 +86,8 @@ pub enum PlotError {
     },
     /// A label file is longer than it can be.
     #[error(
-        "{} has {found} bytes, more than the {expected} it can hold: it belongs to other data, \
-         or the metadata does; nothing was changed",
+        "{} has {found} bytes, more than the {expected} it can hold: a `shrink` or its `undo` was \
+         interrupted (run it again), or it belongs to other data; nothing was changed",
         path.display()
     )]
     Oversized {
@@ -153,7 +153,7 @@ pub enum PlotError {
     /// A change of size was interrupted.
     #[error(
         "changing the size between {few} and {many} units was interrupted: run the same `init \
-         --grow` or `shrink` again"
+         --grow` or `shrink` again, or take a shrink back with `undo`"
     )]
     Resizing {
         /// The smaller size, in units.
@@ -176,7 +176,8 @@ pub enum PlotError {
     },
     /// A disk has no room for what must be written before anything can be given back.
     #[error(
-        "{} needs {} more for this, and its disk has {}: make room there first; nothing was changed",
+        "{} needs {} more for this, and its disk has {}: make room there first; nothing was \
+         changed",
         path.display(), sized(*needed), sized(*available)
     )]
     Full {

@@ -9,7 +9,8 @@
 //! spread over several directories and disks: each then holds some of the files.
 //!
 //! One rule holds everywhere: labels that are known to be there are never truncated, deleted or
-//! written over. What a command takes away goes to `trash/`, until a purge names it. The crate knows files, and neither how labels are made nor what a proof is.
+//! written over. What a command takes away goes to `trash/`, until a purge names it. The crate
+//! knows files, and neither how labels are made nor what a proof is.
 
 mod arrange;
 mod belongings;

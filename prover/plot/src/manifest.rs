@@ -418,6 +418,41 @@ mod tests {
     }
 
     #[test]
+    fn a_head_keeps_whole_blocks_and_hashes_the_last_one_again() {
+        let root = tempfile::tempdir().unwrap();
+        let manifest = Manifest::create(&System, root.path(), 0, header(5)).unwrap();
+        let labels: Vec<u8> =
+            (0..(2 * BLOCK_LABELS + 50) * LABEL).map(|at| (at / 16 % 251) as u8).collect();
+        manifest.confirm(&System, 0, (&[], &labels), 3).unwrap();
+        let block_bytes = (BLOCK_LABELS * LABEL) as usize;
+        let slots: Vec<Slot> =
+            (0..3).map(|b| manifest.slot(&System, b).unwrap().unwrap()).collect();
+        // In the second block, of which the disk gives what it was written, or not.
+        for (turned, good) in [(0, true), (1, false)] {
+            let mut block = labels[block_bytes..2 * block_bytes].to_vec();
+            block[block_bytes - 1] ^= turned;
+            let head = manifest.of_head(&System, BLOCK_LABELS + 7, &block).unwrap();
+            fs::write(path_of(root.path(), 1), head).unwrap();
+            let head = Manifest::open(&System, root.path(), 1).unwrap().unwrap();
+            assert_eq!(head.header(), header(5));
+            assert_eq!(head.confirmed(&System).unwrap(), BLOCK_LABELS + 7);
+            assert_eq!(head.slot(&System, 0).unwrap(), Some(slots[0]));
+            let last = head.slot(&System, 1).unwrap().unwrap();
+            assert_eq!((last.labels, last.maker), (7, 3));
+            assert_eq!(last.agrees(&block), Some(good));
+            assert_eq!(head.slot(&System, 2).unwrap(), None);
+        }
+        // At the end of a block, and before the adopted labels end.
+        for (count, adopted) in [(2 * BLOCK_LABELS, 5), (3, 3)] {
+            let head = manifest.of_head(&System, count, &labels[..block_bytes]).unwrap();
+            fs::write(path_of(root.path(), 1), head).unwrap();
+            let head = Manifest::open(&System, root.path(), 1).unwrap().unwrap();
+            assert_eq!(head.header(), header(adopted));
+            assert_eq!(head.confirmed(&System).unwrap(), count);
+        }
+    }
+
+    #[test]
     fn a_torn_slot_vouches_for_nothing_and_a_damaged_header_is_named() {
         let root = tempfile::tempdir().unwrap();
         let manifest = Manifest::create(&System, root.path(), 0, header(0)).unwrap();

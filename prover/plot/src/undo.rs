@@ -115,6 +115,8 @@ impl Undo {
                 self.entries.iter().try_for_each(|entry| self.check_files(entry))
             }
             What::Move { .. } => self.entries.iter().try_for_each(|entry| self.check_files(entry)),
+            // Its files are records and no label files, which `repair` wrote: whoever reads them
+            // brings them back here, and `run` then purges the entry.
             What::Repair => self.refuse("the labels that it replaced were wrong"),
             What::Other => self.refuse("a newer version made it: update postmesh"),
         }

@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use crate::settings;
 use crate::stop::Stop;
 use bytesize::ByteSize;
-use plot::{DataSet, Entry, Lock, PlotError, Shrink};
+use plot::{DataSet, Entry, Given, Lock, PlotError, Shrink};
 use post::label::{Candidate, Scratch, label_in};
 use post::{Commitment, LABEL_BYTES, LabelIndex, ScryptN};
 use serde_json::json;
@@ -54,7 +54,10 @@ pub(crate) fn shrink(args: &ShrinkArgs) -> Result {
     let number = entry.map_or(0, |entry| entry.number);
     let bytes: u64 = shares.iter().map(|share| share.bytes).sum();
     if args.json {
-        let directory = |share: &plot::Given| json!({ "path": share.path, "files": share.files, "bytes": share.bytes });
+        let directory = |share: &Given| {
+            let Given { path, files, bytes, .. } = share;
+            json!({ "path": path, "files": files, "bytes": bytes })
+        };
         let answer = json!({
             "num_units": set.metadata().num_units, "entry": number, "bytes": bytes,
             "vrf_nonce": set.metadata().nonce.map(|index| index.0),
