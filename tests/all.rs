@@ -5,6 +5,7 @@
 mod architecture;
 mod faults;
 mod fuzz;
+mod keep;
 mod processes;
 mod tidy;
 mod vectors;

@@ -1,5 +1,9 @@
 //! What was typed.
 
+mod keep;
+
+pub(crate) use keep::{MoveArgs, PurgeArgs, ShrinkArgs, UndoArgs, WipeArgs};
+
 use crate::outcome::{self, ExitCode, answer};
 use crate::place::{PlaceArg, size_from};
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -30,6 +34,16 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Say what `init` would keep and make, where, and how long it would take; changes nothing
     Plan(PlanArgs),
+    /// Keep fewer units; the rest goes to the trash and can be brought back
+    Shrink(ShrinkArgs),
+    /// Bring back what a command put into the trash
+    Undo(UndoArgs),
+    /// Delete what is in the trash, for good
+    Purge(PurgeArgs),
+    /// Delete all data in a directory, for good
+    Wipe(WipeArgs),
+    /// Take a directory's data to another disk
+    Move(MoveArgs),
     /// Prove data against a challenge; prints the proof as JSON
     Prove(ProveArgs),
     /// Verify a proof
@@ -57,6 +71,11 @@ impl Args {
         match &self.command {
             Command::Init(args) => args.json,
             Command::Plan(args) => args.json,
+            Command::Shrink(args) => args.json,
+            Command::Undo(args) => args.json,
+            Command::Purge(args) => args.json,
+            Command::Wipe(args) => args.json,
+            Command::Move(args) => args.json,
             Command::Prove(args) => args.json,
             Command::Verify(args) => args.json,
             Command::Check(args) => args.json,

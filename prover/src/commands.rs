@@ -2,18 +2,24 @@
 
 mod check;
 mod init;
+mod move_;
 mod nonce;
 mod plan;
 mod prove;
 mod repair;
+mod shrink;
 mod space;
+mod trash;
 
 pub(crate) use check::check;
 pub(crate) use init::init;
+pub(crate) use move_::move_;
 pub(crate) use nonce::nonce;
 pub(crate) use plan::plan;
 pub(crate) use prove::{prove, verify};
 pub(crate) use repair::repair;
+pub(crate) use shrink::shrink;
+pub(crate) use trash::{purge, undo, wipe};
 
 use crate::Failure;
 use crate::args::{DataArgs, InfoArgs};
@@ -90,6 +96,7 @@ pub(crate) fn info(args: &InfoArgs) -> Result {
             "makers": provenance.makers.iter().map(|(directory, maker, files)| json!({
                 "directory": directory, "maker": maker, "files": files.to_string(),
             })).collect::<Vec<_>>(),
+            "trash": trash::trash_json(set.paths())?,
             "label_kernels": kernels.0,
             "scan_kernels": kernels.1,
             "randomx": Engine::here().to_string(),
@@ -115,6 +122,11 @@ pub(crate) fn info(args: &InfoArgs) -> Result {
     print_provenance(&provenance)?;
     answer!("kernels here     labels: {}; scan: {}", kernels.0.join(", "), kernels.1.join(", "))?;
     answer!("RandomX here     {}", Engine::here())?;
+    for path in set.paths() {
+        for line in trash::trash_lines(path)? {
+            answer!("trash            {line}")?;
+        }
+    }
     for fault in &faults {
         answer!("fault            {fault}")?;
     }

@@ -195,7 +195,7 @@ pub(crate) fn human_time(seconds: f64) -> String {
 
 /// The date and time of Unix seconds, in UTC: the civil calendar counted in eras of 400 years
 /// that begin on the first of March, so that the leap day ends a year.
-fn date(unix: u64) -> String {
+pub(crate) fn date(unix: u64) -> String {
     let (days, seconds) = (unix / 86_400 + 719_468, unix % 86_400);
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;

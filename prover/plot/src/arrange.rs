@@ -53,7 +53,7 @@ pub struct Arrangement {
 }
 
 /// Bytes that a file's manifest and directory entry take, at most.
-fn overhead(bytes: u64) -> u64 {
+pub(crate) fn overhead(bytes: u64) -> u64 {
     bytes / (1 << 14) + (8 << 10)
 }
 

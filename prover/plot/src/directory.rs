@@ -1,5 +1,6 @@
 //! One directory's share of a data set: its label files, and what is written beside them.
 
+use crate::belongings::{Kind, kind_of, number_of};
 use crate::disk::{Access, Disk};
 use crate::error::PlotError;
 use crate::files;
@@ -254,15 +255,8 @@ pub(crate) fn label_file(directory: &Path, number: u64) -> PathBuf {
 /// Numbers of the label files in a directory.
 pub(crate) fn found(disk: &dyn Disk, path: &Path) -> Result<FileNumbers, PlotError> {
     let names = disk.list(path).map_err(PlotError::io("list", path))?;
-    Ok(names.iter().filter_map(|name| number_of(name)).collect())
-}
-
-/// The number of a label file, by its name.
-fn number_of(path: &Path) -> Option<u64> {
-    let digits = path.file_name()?.to_str()?.strip_prefix("postdata_")?.strip_suffix(".bin")?;
-    let number: u64 = digits.parse().ok()?;
-    // No `+7` and no `007`.
-    (number.to_string() == digits).then_some(number)
+    let labels = names.iter().filter(|name| kind_of(name) == Some(Kind::Labels));
+    Ok(labels.filter_map(|name| number_of(name)).collect())
 }
 
 /// Whether there are label files with labels in them.

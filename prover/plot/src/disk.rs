@@ -68,11 +68,18 @@ pub trait Disk: Debug + Send + Sync {
     /// The system's; [`io::ErrorKind::StorageFull`] where there is no room.
     fn reserve(&self, path: &Path, bytes: u64) -> io::Result<()>;
 
-    /// Makes a directory, and those above it.
+    /// Makes a directory, and those above it. Durable when it returns.
     ///
     /// # Errors
     /// The system's.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes an empty directory away. Where something is in it, or it is not there, nothing
+    /// happens.
+    ///
+    /// # Errors
+    /// The system's.
+    fn remove_directory(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
     ///
@@ -245,7 +252,27 @@ impl Disk for System {
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+        if path.is_dir() {
+            return Ok(());
+        }
+        if let Some(above) = above {
+            self.create_directory(above)?;
+        }
+        match fs::create_dir(path) {
+            Err(error) if !(error.kind() == io::ErrorKind::AlreadyExists && path.is_dir()) => {
+                Err(error)
+            }
+            _ => self.sync_directory(above.unwrap_or(Path::new("."))),
+        }
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        use io::ErrorKind::{DirectoryNotEmpty, NotFound};
+        match fs::remove_dir(path) {
+            Err(error) if matches!(error.kind(), DirectoryNotEmpty | NotFound) => Ok(()),
+            other => other,
+        }
     }
 
     #[cfg(unix)]

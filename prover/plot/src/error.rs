@@ -86,8 +86,8 @@ pub enum PlotError {
     },
     /// A label file is longer than it can be.
     #[error(
-        "{} has {found} bytes, more than the {expected} it can hold: it belongs to other data, \
-         or the metadata does; nothing was changed",
+        "{} has {found} bytes, more than the {expected} it can hold: a `shrink` or its `undo` was \
+         interrupted (run it again), or it belongs to other data; nothing was changed",
         path.display()
     )]
     Oversized {
@@ -165,7 +165,7 @@ pub enum PlotError {
     /// A change of size was interrupted.
     #[error(
         "changing the size between {few} and {many} units was interrupted: run the same `init \
-         --grow` or `shrink` again"
+         --grow` or `shrink` again, or take a shrink back with `undo`"
     )]
     Resizing {
         /// The smaller size, in units.
@@ -185,6 +185,129 @@ pub enum PlotError {
         missing: u64,
         /// Each directory, and the bytes that it could still take.
         places: Vec<(PathBuf, u64)>,
+    },
+    /// A disk has no room for what must be written before anything can be given back.
+    #[error(
+        "{} needs {} more for this, and its disk has {}: make room there first; nothing was \
+         changed",
+        path.display(), sized(*needed), sized(*available)
+    )]
+    Full {
+        /// The directory.
+        path: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes that are free.
+        available: u64,
+    },
+    /// Somebody asked to stop.
+    #[error("stopped; what was done so far is kept")]
+    Stopped,
+    /// A copy is not what was copied.
+    #[error(
+        "{} does not read back as {}, which it was copied from: the disk, its cable or the \
+         memory is faulty; the original was not touched",
+        path.display(), original.display()
+    )]
+    Unlike {
+        /// The copy.
+        path: PathBuf,
+        /// What it was copied from.
+        original: PathBuf,
+    },
+    /// Shrinking is for less.
+    #[error(
+        "{path} holds {units} units, which is not more than {asked}: there is nothing to shrink"
+    )]
+    NotLess {
+        /// The directories.
+        path: String,
+        /// Units there.
+        units: u32,
+        /// Units asked for.
+        asked: u32,
+    },
+    /// The trash has no such entry.
+    #[error("{} in the trash of {}: there is nothing to undo", entry(*number), listed(paths))]
+    NoEntry {
+        /// Which one; the newest where that is not said.
+        number: Option<u64>,
+        /// The directories.
+        paths: Vec<PathBuf>,
+    },
+    /// What an entry of the trash describes came to another size since.
+    #[error(
+        "{} holds {now} units now, but entry {number} of the trash is of shrinking from {before} \
+         to {after}: undo what came after it first, or `purge` it; nothing was changed",
+        path.display()
+    )]
+    Grown {
+        /// The entry.
+        number: u64,
+        /// The directory.
+        path: PathBuf,
+        /// Units now.
+        now: u32,
+        /// Units before the entry was made.
+        before: u32,
+        /// Units after.
+        after: u32,
+    },
+    /// A file that should come back, or go to the trash, is in both places.
+    #[error(
+        "{} is in the way: {} is also in entry {number} of the trash; move the one that you do \
+         not want elsewhere; nothing was changed",
+        path.display(), kept.display()
+    )]
+    InTheWay {
+        /// The entry.
+        number: u64,
+        /// The file in the data directory.
+        path: PathBuf,
+        /// The one in the trash.
+        kept: PathBuf,
+    },
+    /// An entry of the trash cannot be brought back.
+    #[error(
+        "entry {number} in the trash of {}, made by `{what}`, cannot be brought back: {why}",
+        path.display()
+    )]
+    NotUndone {
+        /// The command that made it.
+        what: &'static str,
+        /// The entry.
+        number: u64,
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A command was interrupted, and must be finished or taken back first.
+    #[error(
+        "`{what}` in {} was interrupted (entry {number} of the trash): run it again as it was, \
+         or take it back with `undo`; nothing was changed",
+        path.display()
+    )]
+    Unfinished {
+        /// The command.
+        what: &'static str,
+        /// The entry.
+        number: u64,
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Data cannot be moved to a directory that holds something.
+    #[error(
+        "{} cannot be moved to {}: {why}; nothing was changed",
+        from.display(), to.display()
+    )]
+    NoTarget {
+        /// What was to be moved.
+        from: PathBuf,
+        /// Where to.
+        to: PathBuf,
+        /// What speaks against it.
+        why: &'static str,
     },
     /// Another process uses the directory.
     #[error(
@@ -210,9 +333,17 @@ fn sized(bytes: u64) -> ByteSize {
     ByteSize::b(bytes)
 }
 
-fn last_seen(paths: &[PathBuf]) -> String {
+fn entry(number: Option<u64>) -> String {
+    number.map_or("there is no entry".to_owned(), |number| format!("there is no entry {number}"))
+}
+
+fn listed(paths: &[PathBuf]) -> String {
     let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-    if paths.is_empty() { String::new() } else { format!(" (last seen in {})", paths.join(", ")) }
+    paths.join(", ")
+}
+
+fn last_seen(paths: &[PathBuf]) -> String {
+    if paths.is_empty() { String::new() } else { format!(" (last seen in {})", listed(paths)) }
 }
 
 fn rooms(places: &[(PathBuf, u64)]) -> String {

@@ -20,7 +20,7 @@ pub(crate) fn read_at_most(
     path: &Path,
     most: u64,
 ) -> Result<Option<Vec<u8>>, PlotError> {
-    let Some(length) = disk.length(path).map_err(PlotError::io("look at", path))? else {
+    let Some(length) = length(disk, path)? else {
         return Ok(None);
     };
     let length = usize::try_from(length.min(most)).unwrap_or(0);
@@ -42,6 +42,27 @@ pub(crate) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), 
     };
     write().map_err(PlotError::io("write", path))?;
     sync_parent(disk, path)
+}
+
+/// The length of a file; `None` where there is none.
+pub(crate) fn length(disk: &dyn Disk, path: &Path) -> Result<Option<u64>, PlotError> {
+    disk.length(path).map_err(PlotError::io("look at", path))
+}
+
+/// Gives a file another name, in place of the file that had it; durable when it returns.
+pub(crate) fn rename(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), PlotError> {
+    disk.rename(from, to).map_err(PlotError::io("rename", from))?;
+    sync_parent(disk, from)?;
+    if from.parent() == to.parent() { Ok(()) } else { sync_parent(disk, to) }
+}
+
+/// Takes a file of ours away, if it is there; durable when it returns.
+pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> Result<(), PlotError> {
+    if length(disk, path)?.is_some() {
+        disk.remove(path).map_err(PlotError::io("remove", path))?;
+        sync_parent(disk, path)?;
+    }
+    Ok(())
 }
 
 /// Makes the names in the directory of `path` durable.

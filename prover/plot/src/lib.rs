@@ -9,12 +9,15 @@
 //! spread over several directories and disks: each then holds some of the files.
 //!
 //! One rule holds everywhere: labels that are known to be there are never truncated, deleted or
-//! written over, save by a [`repair`], which keeps what it replaces. The crate knows files, and
-//! neither how labels are made nor what a proof is.
+//! written over, save by a [`repair`], which keeps what it replaces. What a command takes away goes
+//! to `trash/`, until a purge names it. The crate knows files, and neither how labels are made nor
+//! what a proof is.
 
 mod arrange;
+mod belongings;
 mod block;
 mod buffer;
+mod copy;
 mod directory;
 pub mod disk;
 mod error;
@@ -24,6 +27,7 @@ mod layout;
 mod lock;
 mod manifest;
 mod metadata;
+mod moving;
 mod numbers;
 mod physical;
 mod piece;
@@ -32,13 +36,18 @@ mod ranges;
 mod record;
 pub mod repair;
 mod set;
+mod shrink;
 mod sidecar;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulated;
 mod stream;
+mod trash;
+mod undo;
+mod wipe;
 
 pub use arrange::{Arrangement, Place, Share};
 pub use block::{Block, Blocks};
+pub use copy::Watch;
 pub use directory::FileState;
 pub use disk::{Access, Disk, System};
 pub use error::PlotError;
@@ -47,11 +56,16 @@ pub use layout::Layout;
 pub use lock::Lock;
 pub use manifest::{BLOCK_LABELS, Slot};
 pub use metadata::{BadMetadata, Metadata};
+pub use moving::{Move, Moved};
 pub use numbers::FileNumbers;
 pub use piece::{Extent, Piece};
 pub use provenance::Provenance;
 pub use ranges::Ranges;
 pub use record::Record;
 pub use set::{DataSet, Reader, grouped};
+pub use shrink::{Given, Shrink};
 pub use sidecar::Sidecar;
 pub use stream::Stream;
+pub use trash::{Entry, Size, Stage, What};
+pub use undo::Undo;
+pub use wipe::Wipe;

@@ -80,6 +80,11 @@ impl Lock {
     }
 }
 
+/// Whether a file is a lock, by its name.
+pub(crate) fn is_lock(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == FILE_NAME || name == JOURNAL_FILE_NAME)
+}
+
 /// Neither made nor opened: the lock file is not there and cannot be.
 fn unwritable(error: &io::Error) -> bool {
     matches!(

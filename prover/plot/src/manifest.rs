@@ -187,21 +187,62 @@ impl Manifest {
         first: u64,
         before: &[u8],
     ) -> Result<(), PlotError> {
-        let block = first / BLOCK_LABELS;
-        let header = Header { adopted: self.header.adopted.min(first), ..self.header };
-        let kept = usize::try_from(offset_of(block)).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; kept];
+        let (header, bytes) = self.head(disk, first, Slot::of(before, 0))?;
+        files::replace(disk, &self.path, &bytes)?;
+        self.header = header;
+        Ok(())
+    }
+
+    /// The manifest of the file's first `labels` labels: its header and its bytes. Slots of whole
+    /// blocks are as they were; `last` is that of the block which the end cuts through.
+    fn head(
+        &self,
+        disk: &dyn Disk,
+        labels: u64,
+        last: Option<Slot>,
+    ) -> Result<(Header, Vec<u8>), PlotError> {
+        let block = labels / BLOCK_LABELS;
+        let header = Header { adopted: self.header.adopted.min(labels), ..self.header };
+        let length = disk.length(&self.path).map_err(PlotError::io("look at", &self.path))?;
+        let kept = usize::try_from(offset_of(block).min(length.unwrap_or(0)));
+        let mut bytes = vec![0; kept.unwrap_or(usize::MAX)];
         let file = self.open_file(disk, Access::Read)?;
         file.read_exact_at(&mut bytes, 0).map_err(PlotError::io("read", &self.path))?;
         for (byte, value) in bytes.iter_mut().zip(header.encode()) {
             *byte = value;
         }
-        if let Some(slot) = Slot::of(before, 0) {
+        if let Some(slot) = last.filter(|_| bytes.len() as u64 == offset_of(block)) {
             bytes.extend(slot.encode(block));
         }
-        files::replace(disk, &self.path, &bytes)?;
-        self.header = header;
-        Ok(())
+        Ok((header, bytes))
+    }
+
+    /// The bytes of a manifest of the first `labels` labels. `block` are the labels, as far as
+    /// they are there, of the block that the end cuts through.
+    ///
+    /// That block is hashed again. If it was not what its slot says, the new slot has the hash of
+    /// the whole block, which no head of it has: what was bad stays known to be bad.
+    pub(crate) fn of_head(
+        &self,
+        disk: &dyn Disk,
+        labels: u64,
+        block: &[u8],
+    ) -> Result<Vec<u8>, PlotError> {
+        let rest = labels % BLOCK_LABELS;
+        let slot = self.slot(disk, labels / BLOCK_LABELS)?.filter(|_| rest > 0);
+        let slot = slot.map(|slot| {
+            let bytes = usize::try_from(rest * LABEL).unwrap_or(usize::MAX);
+            let cut = block.get(..bytes).filter(|_| u64::from(slot.labels) > rest);
+            let head = cut.and_then(|head| Self::cut_slot(slot, head, block));
+            head.unwrap_or(slot)
+        });
+        self.head(disk, labels, slot).map(|(_, bytes)| bytes)
+    }
+
+    fn cut_slot(slot: Slot, head: &[u8], block: &[u8]) -> Option<Slot> {
+        let Slot { labels, hash, .. } = Slot::of(head, 0)?;
+        let hash = if slot.agrees(block) == Some(true) { hash } else { slot.hash };
+        Some(Slot { labels, hash, ..slot })
     }
 
     /// Vouches for labels that were just synced: `first` is the number within the file of the
@@ -290,7 +331,7 @@ impl Manifest {
     }
 }
 
-fn path_of(directory: &Path, number: u64) -> PathBuf {
+pub(crate) fn path_of(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("postmesh_{number}.manifest"))
 }
 
@@ -455,6 +496,41 @@ mod tests {
         let mut adopted = Manifest::create(&System, root.path(), 1, header(100)).unwrap();
         adopted.cut(&System, 7, &labels[..7 * 16]).unwrap();
         assert_eq!(adopted.confirmed(&System).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_head_keeps_whole_blocks_and_hashes_the_last_one_again() {
+        let root = tempfile::tempdir().unwrap();
+        let manifest = Manifest::create(&System, root.path(), 0, header(5)).unwrap();
+        let labels: Vec<u8> =
+            (0..(2 * BLOCK_LABELS + 50) * LABEL).map(|at| (at / 16 % 251) as u8).collect();
+        manifest.confirm(&System, 0, (&[], &labels), 3).unwrap();
+        let block_bytes = (BLOCK_LABELS * LABEL) as usize;
+        let slots: Vec<Slot> =
+            (0..3).map(|b| manifest.slot(&System, b).unwrap().unwrap()).collect();
+        // In the second block, of which the disk gives what it was written, or not.
+        for (turned, good) in [(0, true), (1, false)] {
+            let mut block = labels[block_bytes..2 * block_bytes].to_vec();
+            block[block_bytes - 1] ^= turned;
+            let head = manifest.of_head(&System, BLOCK_LABELS + 7, &block).unwrap();
+            fs::write(path_of(root.path(), 1), head).unwrap();
+            let head = Manifest::open(&System, root.path(), 1).unwrap().unwrap();
+            assert_eq!(head.header(), header(5));
+            assert_eq!(head.confirmed(&System).unwrap(), BLOCK_LABELS + 7);
+            assert_eq!(head.slot(&System, 0).unwrap(), Some(slots[0]));
+            let last = head.slot(&System, 1).unwrap().unwrap();
+            assert_eq!((last.labels, last.maker), (7, 3));
+            assert_eq!(last.agrees(&block), Some(good));
+            assert_eq!(head.slot(&System, 2).unwrap(), None);
+        }
+        // At the end of a block, and before the adopted labels end.
+        for (count, adopted) in [(2 * BLOCK_LABELS, 5), (3, 3)] {
+            let head = manifest.of_head(&System, count, &labels[..block_bytes]).unwrap();
+            fs::write(path_of(root.path(), 1), head).unwrap();
+            let head = Manifest::open(&System, root.path(), 1).unwrap().unwrap();
+            assert_eq!(head.header(), header(adopted));
+            assert_eq!(head.confirmed(&System).unwrap(), count);
+        }
     }
 
     #[test]

@@ -21,14 +21,13 @@ use crate::manifest::{BLOCK_LABELS, Manifest, Slot};
 use crate::metadata::BadMetadata;
 use crate::record::Record;
 use crate::set::DataSet;
+use crate::trash::{self, folder, next_number};
 use post::LABEL_BYTES;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-const FOLDER: &str = "trash";
-const ENTRY: &str = "entry.json";
 const VERSION: u32 = 1;
 /// Most bytes in a file of replaced labels that is read: a few blocks more than any has.
 const SAVED_BYTES_MAX: u64 = 1 << 28;
@@ -80,7 +79,7 @@ impl<'a> Repair<'a> {
     pub fn begin(set: &'a DataSet, when_unix: u64) -> Result<Self, PlotError> {
         let mut number = 1;
         for path in set.paths() {
-            number = number.max(last_number(&*set.disk, path)?.saturating_add(1));
+            number = number.max(next_number(&*set.disk, path)?);
         }
         Ok(Self { set, when_unix, number, saved: BTreeMap::new() })
     }
@@ -124,13 +123,11 @@ impl<'a> Repair<'a> {
         if *files == 0 {
             disk.create_directory(&folder).map_err(PlotError::io("create", &folder))?;
             files::sync_parent(disk, &folder)?;
-            files::sync_parent(disk, &home.path.join(FOLDER))?;
-            let (when, files) = (self.when_unix, Vec::<String>::new());
+            files::sync_parent(disk, &home.path.join(trash::FOLDER))?;
             let entry = json!({
-                "version": VERSION, "what": "repair", "when": when, "when_unix": when,
-                "files": files,
+                "version": VERSION, "what": "repair", "when_unix": self.when_unix, "files": [],
             });
-            files::replace(disk, &folder.join(ENTRY), format!("{entry}\n").as_bytes())?;
+            files::replace(disk, &folder.join(trash::FILE_NAME), format!("{entry}\n").as_bytes())?;
         }
         let hash = blake3::hash(&bytes);
         bytes.extend(hash.as_bytes());
@@ -373,18 +370,6 @@ impl<'a> SavedPart<'a> {
 
 fn name_of(number: u64) -> String {
     format!("replaced_{number}")
-}
-
-fn folder(directory: &Path, number: u64) -> PathBuf {
-    directory.join(FOLDER).join(number.to_string())
-}
-
-/// The number of the newest entry in the trash of a directory; 0 where there is none.
-fn last_number(disk: &dyn Disk, directory: &Path) -> Result<u64, PlotError> {
-    let trash = directory.join(FOLDER);
-    let folders = disk.directories(&trash).map_err(PlotError::io("list", &trash))?;
-    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse().ok();
-    Ok(folders.iter().filter_map(number).max().unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -165,6 +165,15 @@ impl DataSet {
         self.owner(number).ok_or_else(|| PlotError::Unplaced { files: files(), seen: vec![] })
     }
 
+    /// The same labels on disk, seen as if there were so many units.
+    pub(crate) fn seen_as(&self, units: u32) -> Result<Self, PlotError> {
+        let mut metadata = self.metadata.clone();
+        metadata.num_units = units;
+        let path = self.paths().next().unwrap_or(Path::new(""));
+        let layout = layout_of(path, &metadata)?;
+        Ok(Self { metadata, layout, ..self.clone() })
+    }
+
     /// Its directories, the one that holds the journal first.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.directories.iter().map(|directory| directory.path.as_path())

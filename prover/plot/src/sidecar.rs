@@ -9,7 +9,7 @@ use post::ScryptN;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
-const FILE_NAME: &str = "postmesh.json";
+pub(crate) const FILE_NAME: &str = "postmesh.json";
 /// Version 1: scrypt's N. Version 2: files, siblings, makers, checked.
 const VERSION: u64 = 2;
 /// Most makers that are remembered: devices and versions that made labels of a directory.

@@ -14,6 +14,7 @@
 
 use crate::disk::{Access, Disk, DiskFile, Room};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -199,6 +200,11 @@ impl Content {
     }
 }
 
+/// The first name of a path, which stands for a filesystem.
+fn root_of(path: &Path) -> Option<OsString> {
+    path.components().nth(1).map(|name| name.as_os_str().to_owned())
+}
+
 /// Writes into bytes that grow as far as they must.
 fn put(content: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
     let end = offset + bytes.len();
@@ -248,6 +254,9 @@ impl Disk for Simulated {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.operate()?;
+        if root_of(from) != root_of(to) {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
         let file = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         state.names.insert(to.to_path_buf(), file);
         let change = NameChange::Rename(from.to_path_buf(), to.to_path_buf(), file);
@@ -281,9 +290,8 @@ impl Disk for Simulated {
     /// Each directory of the root is a filesystem of [`ROOM_BYTES`].
     fn room(&self, path: &Path) -> io::Result<Room> {
         let state = self.operate()?;
-        let root = |path: &Path| path.components().nth(1).map(|name| name.as_os_str().to_owned());
-        let root_of_path = root(path);
-        let files = state.names.iter().filter(|(name, _)| root(name) == root_of_path);
+        let root_of_path = root_of(path);
+        let files = state.names.iter().filter(|(name, _)| root_of(name) == root_of_path);
         let used = files.filter_map(|(_, file)| state.files.get(*file));
         let used: usize = used.map(|content| content.now.len()).sum();
         let name = root_of_path.unwrap_or_default();
@@ -303,6 +311,10 @@ impl Disk for Simulated {
     }
 
     fn create_directory(&self, _: &Path) -> io::Result<()> {
+        self.operate().map(drop)
+    }
+
+    fn remove_directory(&self, _: &Path) -> io::Result<()> {
         self.operate().map(drop)
     }
 

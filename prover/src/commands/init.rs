@@ -10,11 +10,11 @@ use crate::pace::Paced;
 use crate::settings;
 use crate::stop::Stop;
 use cpu::Labels;
+use plot::disk::{Disk, System};
 use plot::{DataSet, Lock, PlotError};
 use post::label::LabelFault;
 use post::{Commitment, Labeler, ScryptN};
 use serde_json::json;
-use std::fs;
 use std::time::Instant;
 
 /// Makes the labels of an identity, or goes on where an earlier run stopped.
@@ -25,7 +25,7 @@ pub(crate) fn init(args: &InitArgs) -> Result {
     let request = Request::new(&args.space)?;
     request.arrange()?;
     for place in &request.places {
-        fs::create_dir_all(&place.path).map_err(|error| {
+        System.create_directory(&place.path).map_err(|error| {
             Failure::CouldNot(anyhow::anyhow!("cannot create {}: {error}", place.path.display()))
         })?;
     }

@@ -42,7 +42,8 @@ impl Request {
     }
 }
 
-fn refuse_units(units: u32, network: &Network) -> Result<()> {
+/// The network decides how many units there may be.
+pub(crate) fn refuse_units(units: u32, network: &Network) -> Result<()> {
     let (min, max) = (network.params.units_min, network.params.units_max);
     if (min..=max).contains(&units) {
         return Ok(());

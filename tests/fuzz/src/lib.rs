@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use chain::{Identity, Network, ProofRecord};
-use plot::{Layout, Metadata, Sidecar};
+use plot::{Entry, Layout, Metadata, Sidecar};
 use post::k2pow::{Difficulty, Input, POW_END, PowHash};
 use post::proof::{pack, packed_len, unpack};
 use post::verify::{Failure, Indices, Invalid, verify};
@@ -23,7 +23,7 @@ use wire::{BadFrame, Checked, Decoder, FRAME_BYTES_MAX, ToNode, ToProver, encode
 pub type Body = fn(&[u8]) -> bool;
 
 /// Every target by its name, which is also that of its seeds.
-pub const TARGETS: [(&str, Body); 9] = [
+pub const TARGETS: [(&str, Body); 10] = [
     ("identity_key", identity_key),
     ("link_to_node", link_to_node),
     ("link_to_prover", link_to_prover),
@@ -33,6 +33,7 @@ pub const TARGETS: [(&str, Body); 9] = [
     ("proof_file", proof_file),
     ("proof_record", proof_record),
     ("sidecar", sidecar),
+    ("trash_entry", trash_entry),
 ];
 
 /// A key file: what is read is written so that it reads the same.
@@ -312,5 +313,22 @@ pub fn sidecar(bytes: &[u8]) -> bool {
     let n = sidecar.scrypt_n.get();
     assert!(n.is_power_of_two() && (2..=ScryptN::MAX).contains(&n));
     assert_eq!(Sidecar::decode(&sidecar.encode()), Ok(sidecar));
+    true
+}
+
+/// `trash/N/entry.json`: what is accepted names no file outside of its directory.
+pub fn trash_entry(bytes: &[u8]) -> bool {
+    let Ok(entry) = Entry::decode(bytes) else {
+        return false;
+    };
+    let encoded = serde_json::to_vec(&entry).unwrap();
+    let value: Value = serde_json::from_slice(&encoded).unwrap();
+    for file in value["files"].as_array().unwrap() {
+        let name = file[0].as_str().unwrap();
+        assert!(!name.contains('/') && name.starts_with("post"), "{name}");
+    }
+    // What a newer version did is not known well enough to be written again.
+    let again = Entry::decode(&encoded);
+    assert!(again == Ok(entry.clone()) || matches!(entry.what, plot::What::Other));
     true
 }

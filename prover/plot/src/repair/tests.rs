@@ -76,7 +76,7 @@ fn assert_right(disk: &Simulated) {
 
 /// Undoes all entries, the newest first.
 fn undo_all(disk: &Simulated) -> Result<(), PlotError> {
-    for number in (1..=last_number(disk, Path::new(ROOT))?).rev() {
+    for number in (1..next_number(disk, Path::new(ROOT))?).rev() {
         undo(disk, Path::new(ROOT), &folder(Path::new(ROOT), number))?;
     }
     Ok(())
