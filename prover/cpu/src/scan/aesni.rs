@@ -137,7 +137,8 @@ impl Group {
         });
     }
 
-    /// Calls `hit` for those of the first `count` candidates on which the nonce's own cipher agrees.
+    /// Calls `hit` for those of the first `count` candidates on which the nonce's own cipher
+    /// agrees.
     #[inline]
     #[target_feature(enable = "aes,avx")]
     fn decide_all(
