@@ -43,6 +43,8 @@ fn check(world: &World) -> Option<i32> {
 fn a_shrink_is_undone_to_the_byte_and_another_is_purged() {
     let world = World::new();
     world.furnish();
+    // A check writes down that it was one.
+    assert_eq!(check(&world), Some(0));
     let (data, whole) = (world.path("data"), files(&world.path("data")));
     let (code, answer, said) = shrink(&world, &["--units", "1", "--json"]);
     assert_eq!(code, Some(0), "{said}");

@@ -155,7 +155,8 @@ fn a_truncated_file_is_named_and_filled_again() {
     file.set_len(1000).unwrap();
     let cut = world.data();
     let (code, _, said) = prove(&world, &[]);
-    assert_eq!(code, Some(3));
+    // What is left may have a proof or not; it costs no more than its labels.
+    assert!(matches!(code, Some(0 | 1)), "{said}");
     assert!(said.contains("postdata_1.bin has 1000 bytes instead of 6400"), "{said}");
     let (code, bad) = check(&world, &[]);
     assert_eq!((code, bad.len()), (Some(1), 1));

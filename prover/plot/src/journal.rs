@@ -286,7 +286,8 @@ mod tests {
 
         #[test]
         fn journals_are_read_as_they_were_written(
-            turn in 1_u64.., pows: BTreeMap<u8, u64>, bad: BTreeSet<u64>, first_nonce: u32, nonces: u32,
+            turn in 1_u64.., pows: BTreeMap<u8, u64>, bad: BTreeSet<u64>,
+            first_nonce: u32, nonces: u32,
             hits: Vec<(u32, u64)>, pairs: Vec<(u64, u64)>, some: bool,
         ) {
             let labels = Ranges::from(pairs);

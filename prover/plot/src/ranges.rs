@@ -98,7 +98,7 @@ mod tests {
             let set: BTreeSet<u64> = pairs.iter().flat_map(|(start, end)| *start..*end).collect();
             prop_assert_eq!(ranges.count(), set.len() as u64);
             prop_assert_eq!(ranges.is_empty(), set.is_empty());
-            prop_assert_eq!(ranges.iter().flatten().collect::<Vec<_>>(), Vec::from_iter(set.clone()));
+            prop_assert!(ranges.iter().flatten().eq(set.iter().copied()));
             prop_assert_eq!(ranges.contains(&(start..end)), (start..end).all(|n| set.contains(&n)));
             prop_assert_eq!(Some(ranges.first_absent(start)), (start..).find(|n| !set.contains(n)));
             let ends: Vec<_> = ranges.iter().map(|range| range.end).collect();

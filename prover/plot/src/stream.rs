@@ -12,7 +12,7 @@ use crate::error::PlotError;
 use crate::layout::LABEL;
 use crate::piece::{Extent, PATIENCE, PIECE_BYTES, Piece, read_piece};
 use crate::ranges::Ranges;
-use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select_biased, unbounded};
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -92,7 +92,7 @@ impl Stream {
     /// stream was closed.
     #[must_use]
     pub fn next(&self) -> Option<Piece> {
-        select! {
+        select_biased! {
             recv(self.closed) -> _ => None,
             recv(self.pieces) -> piece => piece.ok(),
         }
@@ -175,7 +175,7 @@ impl Lane {
     /// One of the readers: takes orders until there are none, or nobody wants them.
     fn read(&self, filled: &Sender<Piece>, closed: &Receiver<()>) {
         loop {
-            let buffer = select! {
+            let buffer = select_biased! {
                 recv(closed) -> _ => return,
                 recv(self.free) -> buffer => buffer,
             };

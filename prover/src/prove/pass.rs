@@ -161,6 +161,7 @@ impl Pass<'_, '_> {
             self.faults.wrong(index, path);
             self.count.ban(index);
             self.diary.journal.add_bad(index);
+            self.diary.save();
             return true;
         }
         self.faults.misread(index, path);

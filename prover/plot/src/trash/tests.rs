@@ -51,7 +51,10 @@ fn entries_of_others_are_listed_and_purged() {
         assert_eq!(entry.contents_on(&disk).unwrap().len(), 2);
         let undone =
             crate::Undo::find_on(std::sync::Arc::new(disk.clone()), &["/a"], Some(entry.number));
-        assert!(matches!(undone, Err(PlotError::NotUndone { .. })));
+        match entry.what {
+            What::Repair => drop(undone.unwrap()),
+            _ => assert!(matches!(undone, Err(PlotError::NotUndone { .. }))),
+        }
         entry.purge_on(&disk).unwrap();
     }
     assert_eq!(disk.paths(), [""; 0].map(PathBuf::from));
