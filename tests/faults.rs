@@ -92,13 +92,13 @@ fn init_killed_hundreds_of_times_comes_to_the_same_bytes() {
     let world = World::new();
     let undisturbed = Slow::new(&world, "whole");
     assert_eq!(run(undisturbed.command(1, &[])).0, Some(0));
-    assert_eq!(run(undisturbed.command(3, &["--grow"])).0, Some(0));
+    assert_eq!(run(undisturbed.command(8, &["--grow"])).0, Some(0));
     let disturbed = Slow::new(&world, "killed");
     let mut draw = Draw(1);
     let (mut kills, mut present) = (0, 0);
-    for (units, more) in [(1, &[][..]), (3, &["--grow"][..])] {
+    for (units, more) in [(1, &[][..]), (8, &["--grow"][..])] {
         // Ever a little later, so that it comes to an end on any machine.
-        while killed_after(disturbed.command(units, more), 5 + draw.below(60 + kills)) {
+        while killed_after(disturbed.command(units, more), 5 + draw.below(40 + kills / 4)) {
             kills += 1;
             assert!(kills < 3000, "it makes no progress");
             if disturbed.directories.iter().all(|path| path.join("postdata_metadata.json").exists())
