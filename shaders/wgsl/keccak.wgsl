@@ -1,7 +1,7 @@
 // HMAC-PBKDF2 over Keccak-512 with one iteration, as `post::label` defines it. A 64-bit lane is a
 // vec2: the low word, then the high one.
 //
-// The password (commitment ‖ index ‖ zeros, 72 bytes) fills one block of Keccak-512, so HMAC's two
+// The password (commitment, index, zeros: 72 bytes) fills one block of Keccak-512, so HMAC's two
 // keys are two blocks, and a sponge that has absorbed one is where every hash starts.
 //
 //import job

@@ -1,0 +1,180 @@
+// AES-128 of eight blocks at a time, bitsliced.
+//
+// A block is a vec4 as it lies in memory: component c is column c of the state, byte r of it is row
+// r. Of eight blocks, plane b holds all bits b: bit 8r + i of component c belongs to block i.
+//
+// The constant 0x63 of the S-box is left out here. It passes ShiftRows and MixColumns unchanged, so
+// the host XORs it into every byte of each round key but the first.
+
+alias Planes = array<vec4<u32>, 8>;
+
+// Eight blocks to planes, and back: an 8 x 8 matrix of bits is transposed in each byte.
+fn transpose(x: Planes) -> Planes {
+    let a = swap_pairs(x, 1u, 0x55555555u);
+    let b = swap_pairs(Planes(a[0], a[2], a[1], a[3], a[4], a[6], a[5], a[7]), 2u, 0x33333333u);
+    let c = Planes(b[0], b[4], b[2], b[6], b[1], b[5], b[3], b[7]);
+    let d = swap_pairs(c, 4u, 0x0f0f0f0fu);
+    return Planes(d[0], d[2], d[4], d[6], d[1], d[3], d[5], d[7]);
+}
+
+// Swaps the high bits of the first with the low bits of the second of each pair.
+fn swap_pairs(x: Planes, by: u32, mask: u32) -> Planes {
+    let t0 = ((x[0] >> vec4(by)) ^ x[1]) & vec4(mask);
+    let t1 = ((x[2] >> vec4(by)) ^ x[3]) & vec4(mask);
+    let t2 = ((x[4] >> vec4(by)) ^ x[5]) & vec4(mask);
+    let t3 = ((x[6] >> vec4(by)) ^ x[7]) & vec4(mask);
+    return Planes(
+        x[0] ^ (t0 << vec4(by)), x[1] ^ t0, x[2] ^ (t1 << vec4(by)), x[3] ^ t1,
+        x[4] ^ (t2 << vec4(by)), x[5] ^ t2, x[6] ^ (t3 << vec4(by)), x[7] ^ t3,
+    );
+}
+
+fn xor_planes(x: Planes, y: Planes) -> Planes {
+    return Planes(
+        x[0] ^ y[0], x[1] ^ y[1], x[2] ^ y[2], x[3] ^ y[3],
+        x[4] ^ y[4], x[5] ^ y[5], x[6] ^ y[6], x[7] ^ y[7],
+    );
+}
+
+// What the last round does before its key.
+fn last_round(x: Planes) -> Planes {
+    let s = sub_bytes(x);
+    return Planes(
+        shift_rows(s[0]), shift_rows(s[1]), shift_rows(s[2]), shift_rows(s[3]),
+        shift_rows(s[4]), shift_rows(s[5]), shift_rows(s[6]), shift_rows(s[7]),
+    );
+}
+
+// What any other round does before its key: last_round and MixColumns.
+fn round(x: Planes) -> Planes {
+    let a = last_round(x);
+    // With b = a + (the row below), a column becomes 2·b + (the row below) + (b two rows below).
+    let n0 = below(a[0]);
+    let n1 = below(a[1]);
+    let n2 = below(a[2]);
+    let n3 = below(a[3]);
+    let n4 = below(a[4]);
+    let n5 = below(a[5]);
+    let n6 = below(a[6]);
+    let n7 = below(a[7]);
+    let b0 = a[0] ^ n0;
+    let b1 = a[1] ^ n1;
+    let b2 = a[2] ^ n2;
+    let b3 = a[3] ^ n3;
+    let b4 = a[4] ^ n4;
+    let b5 = a[5] ^ n5;
+    let b6 = a[6] ^ n6;
+    let b7 = a[7] ^ n7;
+    return Planes(
+        b7 ^ n0 ^ two_below(b0),
+        b0 ^ b7 ^ n1 ^ two_below(b1),
+        b1 ^ n2 ^ two_below(b2),
+        b2 ^ b7 ^ n3 ^ two_below(b3),
+        b3 ^ b7 ^ n4 ^ two_below(b4),
+        b4 ^ n5 ^ two_below(b5),
+        b5 ^ n6 ^ two_below(b6),
+        b6 ^ n7 ^ two_below(b7),
+    );
+}
+
+fn below(plane: vec4<u32>) -> vec4<u32> {
+    return (plane >> vec4(8u)) | (plane << vec4(24u));
+}
+
+fn two_below(plane: vec4<u32>) -> vec4<u32> {
+    return (plane >> vec4(16u)) | (plane << vec4(16u));
+}
+
+// Row r comes from r columns to the right.
+fn shift_rows(plane: vec4<u32>) -> vec4<u32> {
+    return (plane & vec4(0x000000ffu)) | (plane.yzwx & vec4(0x0000ff00u))
+        | (plane.zwxy & vec4(0x00ff0000u)) | (plane.wxyz & vec4(0xff000000u));
+}
+
+// The S-box without its constant, as the circuit of Boyar and Peralta ("A small depth-16 circuit
+// for the AES S-box", 2012; the smaller, deeper one of 2010), whose names are kept: x0 is the
+// highest bit.
+fn sub_bytes(x: Planes) -> Planes {
+    // To the tower field.
+    let y14 = x[4] ^ x[2];
+    let y13 = x[7] ^ x[1];
+    let y9 = x[7] ^ x[4];
+    let y8 = x[7] ^ x[2];
+    let t0 = x[6] ^ x[5];
+    let y1 = t0 ^ x[0];
+    let y4 = y1 ^ x[4];
+    let y12 = y13 ^ y14;
+    let y2 = y1 ^ x[7];
+    let y5 = y1 ^ x[1];
+    let y3 = y5 ^ y8;
+    let t1 = x[3] ^ y12;
+    let y15 = t1 ^ x[2];
+    let y20 = t1 ^ x[6];
+    let y6 = y15 ^ x[0];
+    let y10 = y15 ^ t0;
+    let y11 = y20 ^ y9;
+    let y7 = x[0] ^ y11;
+    let y17 = y10 ^ y11;
+    let y19 = y10 ^ y8;
+    let y16 = t0 ^ y11;
+    let y21 = y13 ^ y16;
+    let y18 = x[7] ^ y16;
+    // The inverse.
+    let t2 = y12 & y15;
+    let t4 = (y3 & y6) ^ t2;
+    let t6 = (y4 & x[0]) ^ t2;
+    let t7 = y13 & y16;
+    let t9 = (y5 & y1) ^ t7;
+    let t11 = (y2 & y7) ^ t7;
+    let t12 = y9 & y11;
+    let t14 = (y14 & y17) ^ t12;
+    let t16 = (y8 & y10) ^ t12;
+    let t21 = t4 ^ t14 ^ y20;
+    let t22 = t6 ^ t16 ^ y19;
+    let t23 = t9 ^ t14 ^ y21;
+    let t24 = t11 ^ t16 ^ y18;
+    let t25 = t21 ^ t22;
+    let t26 = t21 & t23;
+    let t27 = t24 ^ t26;
+    let t29 = (t25 & t27) ^ t22;
+    let t33 = ((t22 ^ t26) & (t23 ^ t24)) ^ t24;
+    let t36 = t24 & (t27 ^ t33);
+    let t37 = t36 ^ t23 ^ t33;
+    let t40 = t25 ^ (t29 & (t27 ^ t36));
+    let t41 = t40 ^ t37;
+    let t42 = t29 ^ t33;
+    let t43 = t29 ^ t40;
+    let t44 = t33 ^ t37;
+    let t45 = t42 ^ t41;
+    // And back, with the affine map.
+    let z2 = t33 & x[0];
+    let z3 = t43 & y16;
+    let z4 = t40 & y1;
+    let z5 = t29 & y7;
+    let z7 = t45 & y17;
+    let z10 = t37 & y3;
+    let z12 = t43 & y13;
+    let z16 = t45 & y14;
+    let t46 = (t42 & y9) ^ z16;
+    let t48 = z5 ^ (t40 & y5);
+    let t53 = (t44 & y15) ^ z3;
+    let t57 = z2 ^ z12 ^ t53;
+    let t58 = z4 ^ t46;
+    let t59 = z3 ^ (t42 & y11) ^ z7;
+    let t62 = z7 ^ (t41 & y10) ^ t58;
+    let t63 = (t44 & y12) ^ z10 ^ t58;
+    let t64 = z4 ^ t59;
+    let t65 = (t29 & y2) ^ t57 ^ t62;
+    let t66 = (t37 & y6) ^ t63;
+    let s3 = t53 ^ t66;
+    return Planes(
+        t48 ^ t46 ^ t57,
+        z12 ^ t48 ^ t62,
+        z10 ^ (t33 & y4) ^ t65,
+        z2 ^ z5 ^ t66,
+        s3,
+        z16 ^ (t41 & y8) ^ t64 ^ t65,
+        t64 ^ s3,
+        t59 ^ t63,
+    );
+}
