@@ -13,12 +13,11 @@ mod pace;
 use crate::devices::Device;
 use crate::fault::Fault;
 use core::time::Duration;
-use hardware::Hardware;
+use hardware::{Hardware, Prepared};
 use machine::Machine;
 use memory::Memory;
 use post::label::LabelFault;
 use post::{Candidate, Commitment, LABEL_BYTES, LabelIndex, LabelRange, Labeler, ScryptN};
-use std::sync::Arc;
 
 pub use layout::Gap;
 pub(crate) use layout::Limits;
@@ -94,11 +93,8 @@ impl Labels {
         n: ScryptN,
         settings: Settings,
     ) -> Result<Self, Fault> {
-        let opened = Arc::new(device.open()?);
-        let build = |gap, mixing| {
-            let made = (n, gap, mixing, WORKGROUP);
-            Hardware::new(Arc::clone(&opened), device.limits(), &commitment, made)
-        };
+        let prepared = Prepared::new(device.open()?, device.limits(), WORKGROUP)?;
+        let build = |gap, mixing| Hardware::new(&prepared, &commitment, n, gap, mixing);
         let most = |engine: &Hardware| engine.labels_within(settings.memory.unwrap_or(u64::MAX));
         let (tuning, memory, engine) = match settings.tuning {
             Some(tuning) => (tuning, Memory::settled(), build(tuning.gap, tuning.mixing)?),

@@ -15,6 +15,25 @@ use wgpu::BufferUsages;
 /// Bytes of a whole label.
 const FULL_BYTES: u64 = 32;
 
+/// An opened device with what does not depend on how labels are mixed: made once, for drivers
+/// compile slowly.
+#[derive(Clone, Debug)]
+pub(super) struct Prepared {
+    opened: Arc<Opened>,
+    limits: Limits,
+    workgroup: u32,
+    seed: wgpu::ComputePipeline,
+    finish: wgpu::ComputePipeline,
+}
+
+impl Prepared {
+    pub(super) fn new(opened: Opened, limits: Limits, workgroup: u32) -> Result<Self, Fault> {
+        let seed = opened.pipeline(&seed::SHADER, &seed::Constants { workgroup }.named())?;
+        let finish = opened.pipeline(&finish::SHADER, &finish::Constants { workgroup }.named())?;
+        Ok(Self { opened: Arc::new(opened), limits, workgroup, seed, finish })
+    }
+}
+
 /// Labels on a GPU.
 #[derive(Debug)]
 pub(super) struct Hardware {
@@ -96,31 +115,31 @@ impl Bank {
 
 impl Hardware {
     pub(super) fn new(
-        opened: Arc<Opened>,
-        limits: Limits,
+        prepared: &Prepared,
         commitment: &Commitment,
-        (n, gap, mixing, workgroup): (ScryptN, Gap, Mixing, u32),
+        n: ScryptN,
+        gap: Gap,
+        mixing: Mixing,
     ) -> Result<Self, Fault> {
+        let Prepared { opened, limits, workgroup, seed, finish } = prepared.clone();
         let layout = Layout::new(limits, n, gap, workgroup).ok_or(Fault::TooLarge {
             n: n.get(),
             bytes: u64::from(n.get() / gap.get()) * ROW_BYTES,
             limit: limits.binding,
         })?;
         let (n, gap) = (n.get(), gap.get());
-        let pipelines = Pipelines {
-            seed: opened.pipeline(&seed::SHADER, &seed::Constants { workgroup }.named())?,
-            fill: opened.pipeline(&fill::SHADER, &fill::Constants { workgroup, n, gap }.named())?,
-            mix: match mixing {
-                Mixing::Plain => {
-                    opened.pipeline(&mix::SHADER, &mix::Constants { workgroup, n, gap }.named())?
-                }
-                Mixing::Cooperative => {
-                    let constants = mix_cooperative::Constants { workgroup, n, gap };
-                    opened.pipeline(&mix_cooperative::SHADER, &constants.named())?
-                }
-            },
-            finish: opened.pipeline(&finish::SHADER, &finish::Constants { workgroup }.named())?,
+        let fill =
+            opened.pipeline(&fill::SHADER, &fill::Constants { workgroup, n, gap }.named())?;
+        let mix = match mixing {
+            Mixing::Plain => {
+                opened.pipeline(&mix::SHADER, &mix::Constants { workgroup, n, gap }.named())?
+            }
+            Mixing::Cooperative => {
+                let constants = mix_cooperative::Constants { workgroup, n, gap };
+                opened.pipeline(&mix_cooperative::SHADER, &constants.named())?
+            }
         };
+        let pipelines = Pipelines { seed, fill, mix, finish };
         let mut words = [0; 8];
         for (word, bytes) in words.iter_mut().zip(commitment.0.as_chunks::<4>().0) {
             *word = u32::from_le_bytes(*bytes);

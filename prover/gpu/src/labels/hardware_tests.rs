@@ -4,7 +4,6 @@ use super::super::machine::Machine;
 use super::super::memory::Memory;
 use super::super::{Labels, Settings, WORKGROUP};
 use super::*;
-use crate::devices::Device;
 use crate::testing;
 use core::time::Duration;
 use post::{Candidate, LABEL_BYTES, LabelIndex, LabelRange};
@@ -12,28 +11,16 @@ use post::{Candidate, LABEL_BYTES, LabelIndex, LabelRange};
 const COMMITMENT: Commitment = Commitment([0x3c; 32]);
 const TARGET: Duration = Duration::from_millis(50);
 
-/// A way to make labels, and the CPU's answer is the same for each.
-struct Way {
-    n: ScryptN,
-    gap: Gap,
-    mixing: Mixing,
-    workgroup: u32,
-}
-
 fn n(n: u32) -> ScryptN {
     ScryptN::new(n).unwrap()
 }
 
-fn machine(
-    opened: &Arc<Opened>,
-    limits: Limits,
-    way: &Way,
-    target: Duration,
-    labels: u32,
-) -> Machine<Hardware> {
-    let made = (way.n, way.gap, way.mixing, way.workgroup);
-    let engine = Hardware::new(Arc::clone(opened), limits, &COMMITMENT, made).unwrap();
-    Machine::new(engine, way.n, target, Memory::settled(), labels)
+fn machine(engine: Hardware, n: ScryptN, target: Duration, labels: u32) -> Machine<Hardware> {
+    Machine::new(engine, n, target, Memory::settled(), labels)
+}
+
+fn hardware(prepared: &Prepared, n: ScryptN, gap: Gap, mixing: Mixing) -> Hardware {
+    Hardware::new(prepared, &COMMITMENT, n, gap, mixing).unwrap()
 }
 
 /// What `fill` must give, from the definition.
@@ -52,13 +39,6 @@ fn filled(machine: &mut Machine<Hardware>, range: LabelRange) -> (Vec<u8>, Optio
     (out, best)
 }
 
-/// Opens every device once for all of a test: drivers compile slowly.
-fn on_each_device(test: impl Fn(&Device, &Arc<Opened>)) {
-    for device in testing::all() {
-        test(&device, &Arc::new(device.open().unwrap()));
-    }
-}
-
 #[test]
 fn labels_are_those_of_the_definition() {
     // More than a workgroup at first; then where the index takes its high word, and its last.
@@ -70,12 +50,14 @@ fn labels_are_those_of_the_definition() {
         let answer = |range: LabelRange| (range.clone(), expected(range, n(size)));
         (n(size), ranges(size).into_iter().map(answer).collect::<Vec<_>>())
     });
-    on_each_device(|device, opened| {
+    for device in testing::all() {
+        let opened = device.open().unwrap();
+        let prepared = Prepared::new(opened, device.limits(), WORKGROUP).unwrap();
         for (n, answers) in &answers {
             for gap in Gap::ALL {
                 for mixing in Mixing::ALL {
-                    let way = Way { n: *n, gap, mixing, workgroup: WORKGROUP };
-                    let mut machine = machine(opened, device.limits(), &way, TARGET, 64);
+                    let engine = hardware(&prepared, *n, gap, mixing);
+                    let mut machine = machine(engine, *n, TARGET, 64);
                     for (range, answer) in answers {
                         let found = filled(&mut machine, range.clone());
                         assert!(found == *answer, "{}: {n}, {gap:?}, {mixing:?}", device.name);
@@ -83,7 +65,7 @@ fn labels_are_those_of_the_definition() {
                 }
             }
         }
-    });
+    }
 }
 
 /// The smallest binding that there is, and lavapipe's: several banks, the last not full.
@@ -91,14 +73,15 @@ fn labels_are_those_of_the_definition() {
 fn labels_are_the_same_whatever_they_are_cut_into() {
     let (n, labels) = (n(512), 500);
     let answer = expected(5..5 + labels, n);
-    on_each_device(|device, opened| {
+    for device in testing::all() {
         let (sliced, whole) = (Duration::from_millis(1), Duration::from_secs(1000));
         for (binding, banks, workgroup, target) in
             [(16 << 20, 2, 32, sliced), (16 << 20, 2, 64, whole), (128 << 20, 1, 128, sliced)]
         {
             let limits = Limits { binding, ..device.limits() };
-            let way = Way { n, gap: Gap::One, mixing: Mixing::Plain, workgroup };
-            let mut machine = machine(opened, limits, &way, target, labels as u32);
+            let prepared = Prepared::new(device.open().unwrap(), limits, workgroup).unwrap();
+            let engine = hardware(&prepared, n, Gap::One, Mixing::Plain);
+            let mut machine = machine(engine, n, target, labels as u32);
             let found = filled(&mut machine, 5..5 + labels);
             assert!(found == answer, "{}: {binding}, {workgroup}, {target:?}", device.name);
             assert_eq!(machine.engine().banks.len(), banks);
@@ -106,7 +89,7 @@ fn labels_are_the_same_whatever_they_are_cut_into() {
             let part = filled(&mut machine, 105..305).0;
             assert!(part == answer.0[LABEL_BYTES * 100..LABEL_BYTES * 300]);
         }
-    });
+    }
 }
 
 #[test]
@@ -133,10 +116,11 @@ fn a_device_tunes_itself_and_keeps_to_it() {
 
 #[test]
 fn a_label_that_fits_no_buffer_is_refused() {
-    on_each_device(|device, opened| {
+    for device in testing::all() {
         let limits = Limits { binding: 16 << 20, ..device.limits() };
-        let made = (n(1 << 20), Gap::Four, Mixing::Plain, 64);
-        let fault = Hardware::new(Arc::clone(opened), limits, &COMMITMENT, made).unwrap_err();
+        let prepared = Prepared::new(device.open().unwrap(), limits, WORKGROUP).unwrap();
+        let made = Hardware::new(&prepared, &COMMITMENT, n(1 << 20), Gap::Four, Mixing::Plain);
+        let fault = made.unwrap_err();
         assert!(matches!(fault, Fault::TooLarge { n: 1_048_576, .. }), "{fault}");
-    });
+    }
 }
