@@ -61,7 +61,14 @@ fn labels(device: &Device, in_flight: u32, rounds: usize) {
     }
     for (labels, target, rates) in ways {
         let (kernel, target, (wall, cpu)) = (labels.kernel(), target.as_millis(), medians(rates));
-        println!("{kernel:25} {target:6} ms  {wall:7.1} labels/s  {cpu:7.1} per CPU-second");
+        let mut times: Vec<_> = labels.dispatch_times().map(|time| time.as_millis()).collect();
+        times.sort_unstable();
+        let [half, late] = [50, 99].map(|percent| times[(times.len() - 1) * percent / 100]);
+        println!(
+            "{kernel:25} {target:6} ms  {wall:7.1} labels/s  {cpu:7.1} per CPU-second; {} \
+             dispatches, median {half} ms, 99 % within {late} ms",
+            times.len()
+        );
     }
 }
 

@@ -17,7 +17,7 @@ use hardware::{Hardware, Prepared};
 use machine::Machine;
 use memory::Memory;
 use post::label::LabelFault;
-use post::{Candidate, Commitment, LABEL_BYTES, LabelIndex, LabelRange, Labeler, ScryptN};
+use post::{Candidate, Commitment, LabelRange, Labeler, ScryptN};
 
 pub use layout::Gap;
 pub(crate) use layout::Limits;
@@ -70,14 +70,10 @@ const WORKGROUP: u32 = 64;
 /// Labels in flight that the search for the best number begins with.
 const LABELS_FIRST: u32 = 1024;
 
-/// Labels that are compared with the CPU's before a device is used. They cross 2³².
-const KNOWN: core::ops::Range<u64> = (1 << 32) - 2..(1 << 32) + 2;
-
 /// Labels on a GPU, bound to one commitment and N.
 #[derive(Debug)]
 pub struct Labels {
     machine: Machine<Hardware>,
-    commitment: Commitment,
     tuning: Tuning,
 }
 
@@ -106,10 +102,9 @@ impl Labels {
             }
         };
         let labels = tuning.labels.min(most(&engine)).max(1);
-        let machine = Machine::new(engine, n, settings.target, memory, labels);
-        let mut labels = Self { machine, commitment, tuning };
-        labels.check_known(n)?;
-        Ok(labels)
+        let mut machine = Machine::new(engine, n, settings.target, memory, labels);
+        machine.check_known(&commitment)?;
+        Ok(Self { machine, tuning })
     }
 
     /// What is best here, as far as it was found out by now, and whether that is settled.
@@ -117,6 +112,12 @@ impl Labels {
     pub fn tuning(&self) -> (Tuning, bool) {
         let labels = self.machine.labels();
         (Tuning { labels, ..self.tuning }, self.machine.is_settled())
+    }
+
+    /// How long the last dispatches took, the oldest first: some thousands of those that were about
+    /// as many labels as can be in flight.
+    pub fn dispatch_times(&self) -> impl Iterator<Item = Duration> {
+        self.machine.times()
     }
 
     /// As [`Labeler::fill`], with faults that a program can tell apart. After any fault but
@@ -131,19 +132,6 @@ impl Labels {
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Candidate>, Fault> {
         self.machine.fill(range, out, stop)
-    }
-
-    /// A known answer: some labels must be those that the CPU makes.
-    fn check_known(&mut self, n: ScryptN) -> Result<(), Fault> {
-        let mut out = [0; (KNOWN.end - KNOWN.start) as usize * LABEL_BYTES];
-        self.machine.fill(KNOWN, &mut out, &|| false)?;
-        for (stored, index) in out.as_chunks::<LABEL_BYTES>().0.iter().zip(KNOWN) {
-            let index = LabelIndex(index);
-            if *stored != post::label(&self.commitment, index, n).stored() {
-                return Err(Fault::WrongLabel { index });
-            }
-        }
-        Ok(())
     }
 }
 

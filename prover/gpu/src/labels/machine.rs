@@ -6,11 +6,14 @@ use super::memory::Memory;
 use super::pace::{Pace, Steps};
 use crate::fault::Fault;
 use core::time::Duration;
-use post::{Candidate, FullLabel, LABEL_BYTES, LabelIndex, LabelRange, ScryptN};
+use post::{Candidate, Commitment, FullLabel, LABEL_BYTES, LabelIndex, LabelRange, ScryptN};
 use std::collections::VecDeque;
 
 /// Submissions in flight: one that runs, and one that the device goes on with at once.
 const IN_FLIGHT: usize = 2;
+
+/// Labels that are compared with the CPU's before a device is used. They cross 2³².
+const KNOWN: LabelRange = (1 << 32) - 2..(1 << 32) + 2;
 
 /// A number of labels in flight is judged by so many seconds of work.
 const JUDGED_BY: f64 = 0.5;
@@ -19,7 +22,7 @@ const JUDGED_BY: f64 = 0.5;
 #[derive(Debug)]
 pub(super) struct Machine<E> {
     engine: E,
-    n: u32,
+    n: ScryptN,
     pace: Pace,
     memory: Memory,
     /// Labels that are to be in flight.
@@ -27,7 +30,14 @@ pub(super) struct Machine<E> {
     /// Labels that there is room for.
     room: u32,
     rate: Rate,
+    /// How long the last dispatches took that were about as many labels as there is room for.
+    times: VecDeque<Duration>,
+    /// What made the engine unusable.
+    broken: Option<Fault>,
 }
+
+/// Dispatch times that are remembered.
+const TIMES: usize = 4096;
 
 /// Labels made with the present room, and the seconds that took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,8 +86,17 @@ impl<E: Engine> Machine<E> {
         memory: Memory,
         labels: u32,
     ) -> Self {
-        let (pace, rate) = (Pace::new(target), Rate::default());
-        Self { engine, n: n.get(), pace, memory, labels, room: 0, rate }
+        Self {
+            engine,
+            n,
+            pace: Pace::new(target),
+            memory,
+            labels,
+            room: 0,
+            rate: Rate::default(),
+            times: VecDeque::new(),
+            broken: None,
+        }
     }
 
     #[cfg(test)]
@@ -88,6 +107,11 @@ impl<E: Engine> Machine<E> {
     /// Labels that are to be in flight.
     pub(super) fn labels(&self) -> u32 {
         self.labels
+    }
+
+    /// How long dispatches took, the oldest first.
+    pub(super) fn times(&self) -> impl Iterator<Item = Duration> {
+        self.times.iter().copied()
     }
 
     /// Whether their number is settled.
@@ -106,6 +130,9 @@ impl<E: Engine> Machine<E> {
         if labels.checked_mul(LABEL_BYTES as u64) != Some(out.len() as u64) {
             return Err(Fault::WrongRoom { labels, room: out.len() as u64 });
         }
+        if let Some(fault) = &self.broken {
+            return Err(fault.clone());
+        }
         let mut run = Run {
             next: range.start,
             end: range.end,
@@ -115,14 +142,34 @@ impl<E: Engine> Machine<E> {
             out: out.as_chunks_mut().0,
             best: None,
         };
-        let done = self.run(&mut run, stop);
+        let mut done = self.run(&mut run, stop);
         if matches!(done, Err(Fault::Stopped)) {
             // What is in flight cannot be called back.
-            while run.flying.pop_front().is_some() {
-                self.engine.wait()?;
+            let waited = (0..run.flying.len()).try_for_each(|_| self.engine.wait().map(drop));
+            done = waited.and(done);
+        }
+        match done {
+            Ok(()) => Ok(run.best),
+            Err(fault @ (Fault::Stopped | Fault::OutOfMemory { .. })) => Err(fault),
+            Err(fault) => {
+                self.broken = Some(fault.clone());
+                Err(fault)
             }
         }
-        done.map(|()| run.best)
+    }
+
+    /// A known answer: some labels must be those that the CPU makes.
+    pub(super) fn check_known(&mut self, commitment: &Commitment) -> Result<(), Fault> {
+        let n = self.n;
+        let mut out = [0; (KNOWN.end - KNOWN.start) as usize * LABEL_BYTES];
+        self.fill(KNOWN, &mut out, &|| false)?;
+        for (stored, index) in out.as_chunks::<LABEL_BYTES>().0.iter().zip(KNOWN) {
+            let index = LabelIndex(index);
+            if *stored != post::label(commitment, index, n).stored() {
+                return Err(Fault::WrongLabel { index });
+            }
+        }
+        Ok(())
     }
 
     fn run(&mut self, run: &mut Run<'_>, stop: &(dyn Fn() -> bool + Sync)) -> Result<(), Fault> {
@@ -179,11 +226,11 @@ impl<E: Engine> Machine<E> {
         }
         let mut batch = run.batch.unwrap_or_else(|| {
             let labels = u32::try_from(run.end - run.next).unwrap_or(u32::MAX).min(self.room);
-            let left = Steps { fill: self.n, mix: self.n };
+            let left = self.whole();
             Batch { first: run.next, labels, left }
         });
         let steps = self.pace.next(batch.left);
-        let filled = self.n - batch.left.fill;
+        let filled = self.n.get() - batch.left.fill;
         batch.left = Steps { fill: batch.left.fill - steps.fill, mix: batch.left.mix - steps.mix };
         let ends = batch.left == Steps::default();
         let (first, labels) = (LabelIndex(batch.first), batch.labels);
@@ -210,6 +257,10 @@ impl<E: Engine> Machine<E> {
         // Fewer labels than there is room for take less time, which says nothing about all.
         if flight.labels == self.room {
             self.pace.learn(flight.steps, done.took);
+            if self.times.len() == TIMES {
+                self.times.pop_front();
+            }
+            self.times.push_back(done.took);
             self.rate.seconds += done.took.as_secs_f64();
             if flight.ends {
                 self.rate.labels += f64::from(flight.labels);
@@ -220,6 +271,11 @@ impl<E: Engine> Machine<E> {
             run.take(&done.labels, flight.labels)?;
         }
         Ok(())
+    }
+
+    /// All steps of a batch.
+    fn whole(&self) -> Steps {
+        Steps { fill: self.n.get(), mix: self.n.get() }
     }
 
     /// Decides whether other labels in flight should be tried.
@@ -236,7 +292,7 @@ impl<E: Engine> Machine<E> {
     /// Labels a second, from a few slices of a batch that is not finished.
     pub(super) fn trial(mut self) -> Result<f64, Fault> {
         self.make_room(u64::MAX)?;
-        let all = Steps { fill: self.n, mix: self.n };
+        let all = self.whole();
         for kind in [Steps { mix: 0, ..all }, Steps { fill: 0, ..all }] {
             // Enough for the pace to settle from its careful start.
             for turn in 0..TRIAL_SLICES {
@@ -251,7 +307,7 @@ impl<E: Engine> Machine<E> {
                 }
             }
         }
-        Ok(f64::from(self.room) / self.pace.batch(self.n))
+        Ok(f64::from(self.room) / self.pace.batch(self.n.get()))
     }
 }
 

@@ -29,6 +29,8 @@ struct Device {
     /// Labels there is memory for.
     memory: u32,
     breaks: Option<Break>,
+    /// Makes this label wrong.
+    lies: Option<u64>,
     submits: usize,
     waits: usize,
     most_flying: usize,
@@ -110,7 +112,12 @@ impl Engine for Simulated {
         device.took.push(took);
         let mut labels = Vec::new();
         if work.ends {
-            labels.extend((work.first.0..).take(work.labels as usize).map(label));
+            labels.extend((work.first.0..).take(work.labels as usize).map(|index| {
+                let lie = u8::from(device.lies == Some(index));
+                let mut label = label(index);
+                label.0[15] ^= lie;
+                label
+            }));
         }
         Ok(Done { took, labels })
     }
@@ -213,6 +220,9 @@ fn a_loss_is_told_in_every_phase() {
         let mut machine = machine(&device, Memory::settled(), 16);
         let fault = machine.fill(0..40, &mut [0; 640], &|| false);
         assert_eq!(fault, Err(Fault::Lost("simulated".to_owned())), "{at:?}");
+        // And nobody takes what was in flight for an answer to something else.
+        device.borrow_mut().breaks = None;
+        assert_eq!(machine.fill(0..40, &mut [0; 640], &|| false), fault);
     }
 }
 
@@ -239,4 +249,31 @@ fn the_room_must_fit_the_range() {
         let fault = machine.fill(range, &mut vec![0; room], &|| false);
         assert!(matches!(fault, Err(Fault::WrongRoom { .. })), "{fault:?}");
     }
+}
+
+#[test]
+fn a_device_that_lies_is_found_out() {
+    let device = device(u32::MAX);
+    assert_eq!(machine(&device, Memory::settled(), 16).check_known(&COMMITMENT), Ok(()));
+    for index in KNOWN {
+        device.borrow_mut().lies = Some(index);
+        let fault = machine(&device, Memory::settled(), 16).check_known(&COMMITMENT);
+        assert_eq!(fault, Err(Fault::WrongLabel { index: LabelIndex(index) }));
+    }
+}
+
+/// Labels that come back are counted: a device that returns fewer is no use.
+#[test]
+fn labels_that_are_missing_are_missed() {
+    let mut run = Run {
+        next: 0,
+        end: 4,
+        batch: None,
+        flying: VecDeque::new(),
+        index: 0,
+        out: &mut [[0; LABEL_BYTES]; 4],
+        best: None,
+    };
+    assert_eq!(run.take(&[label(0), label(1)], 2), Ok(()));
+    assert!(matches!(run.take(&[label(2)], 2), Err(Fault::Refused(_))));
 }

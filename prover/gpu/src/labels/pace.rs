@@ -21,13 +21,15 @@ pub(super) struct Pace {
     target: f64,
     fill: f64,
     mix: f64,
+    /// Whether the costs were measured, or are the careful ones of the start.
+    learned: bool,
 }
 
 impl Pace {
     /// A pace for dispatches of this length.
     pub(super) fn new(target: Duration) -> Self {
         let target = target.as_secs_f64().max(1e-4);
-        Self { target, fill: target / FIRST, mix: target / FIRST }
+        Self { target, fill: target / FIRST, mix: target / FIRST, learned: false }
     }
 
     /// How much of `left` goes into the next dispatch: at least one step. Steps of both kinds only
@@ -56,6 +58,7 @@ impl Pace {
         if expected <= 0.0 {
             return;
         }
+        self.learned = true;
         let factor = (took.as_secs_f64() / expected).max(1.0 / GROWTH);
         match (steps.fill, steps.mix) {
             (_, 0) => self.fill *= factor,
@@ -67,8 +70,10 @@ impl Pace {
 
     /// Expects each step to cost `factor` times as much, for that much more work is in it.
     pub(super) fn scale(&mut self, factor: f64) {
-        self.fill *= factor;
-        self.mix *= factor;
+        if self.learned {
+            self.fill *= factor;
+            self.mix *= factor;
+        }
     }
 
     /// The seconds that a whole batch of N steps of each kind takes.
