@@ -1,12 +1,25 @@
 // AES-128 of eight blocks at a time, bitsliced.
 //
-// A block is a vec4 as it lies in memory: component c is column c of the state, byte r of it is row
-// r. Of eight blocks, plane b holds all bits b: bit 8r + i of component c belongs to block i.
+// Component r of a block is row r of the state, byte c of it is column c: so MixColumns permutes
+// components, which costs nothing, and ShiftRows rotates them. In memory a block lies column by
+// column; `turn` goes from one to the other. Of eight blocks, plane b holds all bits b: bit 8c + i
+// of component r belongs to block i.
 //
 // The constant 0x63 of the S-box is left out here. It passes ShiftRows and MixColumns unchanged, so
 // the host XORs it into every byte of each round key but the first.
 
 alias Planes = array<vec4<u32>, 8>;
+
+// Columns to rows, or rows to columns: a 4 x 4 matrix of bytes is transposed.
+fn turn(block: vec4<u32>) -> vec4<u32> {
+    let bytes = ((block.xz >> vec2(8u)) ^ block.yw) & vec2(0x00ff00ffu);
+    let even = block.xz ^ (bytes << vec2(8u));
+    let odd = block.yw ^ bytes;
+    let low = vec2(even.x, odd.x);
+    let high = vec2(even.y, odd.y);
+    let pairs = ((low >> vec2(16u)) ^ high) & vec2(0x0000ffffu);
+    return vec4(low ^ (pairs << vec2(16u)), high ^ pairs);
+}
 
 // Eight blocks to planes, and back: an 8 x 8 matrix of bits is transposed in each byte.
 fn transpose(x: Planes) -> Planes {
@@ -49,46 +62,30 @@ fn last_round(x: Planes) -> Planes {
 fn round(x: Planes) -> Planes {
     let a = last_round(x);
     // With b = a + (the row below), a column becomes 2·b + (the row below) + (b two rows below).
-    let n0 = below(a[0]);
-    let n1 = below(a[1]);
-    let n2 = below(a[2]);
-    let n3 = below(a[3]);
-    let n4 = below(a[4]);
-    let n5 = below(a[5]);
-    let n6 = below(a[6]);
-    let n7 = below(a[7]);
-    let b0 = a[0] ^ n0;
-    let b1 = a[1] ^ n1;
-    let b2 = a[2] ^ n2;
-    let b3 = a[3] ^ n3;
-    let b4 = a[4] ^ n4;
-    let b5 = a[5] ^ n5;
-    let b6 = a[6] ^ n6;
-    let b7 = a[7] ^ n7;
+    let b0 = a[0] ^ a[0].yzwx;
+    let b1 = a[1] ^ a[1].yzwx;
+    let b2 = a[2] ^ a[2].yzwx;
+    let b3 = a[3] ^ a[3].yzwx;
+    let b4 = a[4] ^ a[4].yzwx;
+    let b5 = a[5] ^ a[5].yzwx;
+    let b6 = a[6] ^ a[6].yzwx;
+    let b7 = a[7] ^ a[7].yzwx;
     return Planes(
-        b7 ^ n0 ^ two_below(b0),
-        b0 ^ b7 ^ n1 ^ two_below(b1),
-        b1 ^ n2 ^ two_below(b2),
-        b2 ^ b7 ^ n3 ^ two_below(b3),
-        b3 ^ b7 ^ n4 ^ two_below(b4),
-        b4 ^ n5 ^ two_below(b5),
-        b5 ^ n6 ^ two_below(b6),
-        b6 ^ n7 ^ two_below(b7),
+        b7 ^ a[0].yzwx ^ b0.zwxy,
+        b0 ^ b7 ^ a[1].yzwx ^ b1.zwxy,
+        b1 ^ a[2].yzwx ^ b2.zwxy,
+        b2 ^ b7 ^ a[3].yzwx ^ b3.zwxy,
+        b3 ^ b7 ^ a[4].yzwx ^ b4.zwxy,
+        b4 ^ a[5].yzwx ^ b5.zwxy,
+        b5 ^ a[6].yzwx ^ b6.zwxy,
+        b6 ^ a[7].yzwx ^ b7.zwxy,
     );
-}
-
-fn below(plane: vec4<u32>) -> vec4<u32> {
-    return (plane >> vec4(8u)) | (plane << vec4(24u));
-}
-
-fn two_below(plane: vec4<u32>) -> vec4<u32> {
-    return (plane >> vec4(16u)) | (plane << vec4(16u));
 }
 
 // Row r comes from r columns to the right.
 fn shift_rows(plane: vec4<u32>) -> vec4<u32> {
-    return (plane & vec4(0x000000ffu)) | (plane.yzwx & vec4(0x0000ff00u))
-        | (plane.zwxy & vec4(0x00ff0000u)) | (plane.wxyz & vec4(0xff000000u));
+    let by = vec3(8u, 16u, 24u);
+    return vec4(plane.x, (plane.yzw >> by) | (plane.yzw << (vec3(32u) - by)));
 }
 
 // The S-box without its constant, as the circuit of Boyar and Peralta ("A small depth-16 circuit

@@ -32,10 +32,10 @@ fn scan(@builtin(global_invocation_id) id: vec3<u32>) {
     let count = min(search.labels - first, 8u);
     let wanted = vec4(0x01010101u * ((1u << count) - 1u));
     let planes = transpose(Planes(
-        labels[first], labels[min(first + 1u, last)],
-        labels[min(first + 2u, last)], labels[min(first + 3u, last)],
-        labels[min(first + 4u, last)], labels[min(first + 5u, last)],
-        labels[min(first + 6u, last)], labels[min(first + 7u, last)],
+        turn(labels[first]), turn(labels[min(first + 1u, last)]),
+        turn(labels[min(first + 2u, last)]), turn(labels[min(first + 3u, last)]),
+        turn(labels[min(first + 4u, last)]), turn(labels[min(first + 5u, last)]),
+        turn(labels[min(first + 6u, last)]), turn(labels[min(first + 7u, last)]),
     ));
     for (var group = 0u; group < keys.count; group++) {
         let cipher = encrypt(planes, group * 88u);
@@ -90,10 +90,10 @@ fn key(at: u32) -> Planes {
 fn add_hits(marks: vec4<u32>, first: u32, slot: u32) {
     let bits = countOneBits(marks);
     var place = atomicAdd(&found.hits, bits.x + bits.y + bits.z + bits.w);
-    for (var column = 0u; column < 4u; column++) {
-        for (var left = marks[column]; left != 0u; left &= left - 1u) {
+    for (var row = 0u; row < 4u; row++) {
+        for (var left = marks[row]; left != 0u; left &= left - 1u) {
             if place < search.hits {
-                hits[place] = finding(first, slot + column * 4u, firstTrailingBit(left));
+                hits[place] = finding(first, slot + row, firstTrailingBit(left));
             }
             place++;
         }
@@ -103,17 +103,17 @@ fn add_hits(marks: vec4<u32>, first: u32, slot: u32) {
 fn add_candidates(marks: vec4<u32>, first: u32, slot: u32) {
     let bits = countOneBits(marks);
     var place = atomicAdd(&found.candidates, bits.x + bits.y + bits.z + bits.w);
-    for (var column = 0u; column < 4u; column++) {
-        for (var left = marks[column]; left != 0u; left &= left - 1u) {
+    for (var row = 0u; row < 4u; row++) {
+        for (var left = marks[row]; left != 0u; left &= left - 1u) {
             if place < search.candidates {
-                candidates[place] = finding(first, slot + column * 4u, firstTrailingBit(left));
+                candidates[place] = finding(first, slot + row, firstTrailingBit(left));
             }
             place++;
         }
     }
 }
 
-// What bit `bit` of a column of planes stands for.
+// What bit `bit` of a row of planes stands for; `slot` is that of the row's first byte.
 fn finding(first: u32, slot: u32, bit: u32) -> vec2<u32> {
-    return vec2(first + bit % 8u, slot + bit / 8u);
+    return vec2(first + bit % 8u, slot + bit / 8u * 4u);
 }

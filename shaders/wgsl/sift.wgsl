@@ -4,7 +4,8 @@
 //import aes
 //import search
 
-/// The keys of each nonce, by slot: 11 round keys, all but the first XORed with 0x63 in every byte.
+/// The keys of each nonce, by slot: 11 round keys, all but the first XORed with 0x63 in every
+/// byte; turned, row after row.
 @group(0) @binding(5) var<storage, read> nonce_keys: array<vec4<u32>>;
 
 @compute @workgroup_size(WORKGROUP)
@@ -29,8 +30,8 @@ fn sift(@builtin(global_invocation_id) id: vec3<u32>) {
         c4.y * 11u, c5.y * 11u, c6.y * 11u, c7.y * 11u,
     );
     let blocks = Planes(
-        labels[c0.x], labels[c1.x], labels[c2.x], labels[c3.x],
-        labels[c4.x], labels[c5.x], labels[c6.x], labels[c7.x],
+        turn(labels[c0.x]), turn(labels[c1.x]), turn(labels[c2.x]), turn(labels[c3.x]),
+        turn(labels[c4.x]), turn(labels[c5.x]), turn(labels[c6.x]), turn(labels[c7.x]),
     );
     var x = xor_planes(transpose(blocks), keys_of(at, 0u));
     for (var number = 1u; number < 10u; number++) {
@@ -38,14 +39,14 @@ fn sift(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let ciphers = transpose(xor_planes(last_round(x), keys_of(at, 10u)));
     let count = total - first;
-    judge(c0, ciphers[0], true);
-    judge(c1, ciphers[1], count > 1u);
-    judge(c2, ciphers[2], count > 2u);
-    judge(c3, ciphers[3], count > 3u);
-    judge(c4, ciphers[4], count > 4u);
-    judge(c5, ciphers[5], count > 5u);
-    judge(c6, ciphers[6], count > 6u);
-    judge(c7, ciphers[7], count > 7u);
+    judge(c0, turn(ciphers[0]), true);
+    judge(c1, turn(ciphers[1]), count > 1u);
+    judge(c2, turn(ciphers[2]), count > 2u);
+    judge(c3, turn(ciphers[3]), count > 3u);
+    judge(c4, turn(ciphers[4]), count > 4u);
+    judge(c5, turn(ciphers[5]), count > 5u);
+    judge(c6, turn(ciphers[6]), count > 6u);
+    judge(c7, turn(ciphers[7]), count > 7u);
 }
 
 // Keeps a candidate whose low bits are below the threshold's.

@@ -21,13 +21,14 @@ const fn planes<const N: usize>(_: fn(&Keys) -> &[u32; N]) -> usize {
 /// The S-box's constant, which the shaders leave to the keys.
 const AFFINE: u8 = 0x63;
 
-/// The round keys of a key, for the shaders: all but the first XORed with the S-box's constant.
+/// The round keys of a key, for the shaders: row after row, all but the first XORed with the
+/// S-box's constant.
 pub(super) fn round_keys(key: &[u8; 16]) -> [[u8; 16]; ROUNDS] {
     let mut keys = expand(key);
     for key in keys.iter_mut().skip(1) {
         *key = key.map(|byte| byte ^ AFFINE);
     }
-    keys
+    keys.map(|key| core::array::from_fn(|place| key[4 * (place % 4) + place / 4]))
 }
 
 /// The planes of at most [`GROUPS`] groups, of which `first` is the number of the first.
@@ -36,8 +37,8 @@ pub(super) fn planes_of(group_keys: &[[u8; 16]], first: u32) -> Keys {
     let rounds = group_keys.iter().flat_map(round_keys);
     for (words, key) in planes.as_chunks_mut::<32>().0.iter_mut().zip(rounds) {
         for (number, word) in words.iter_mut().enumerate() {
-            let (bit, column) = (number / 4, number % 4);
-            let ones = [0, 1, 2, 3].map(|row| (key[4 * column + row] >> bit & 1) * 0xff);
+            let (bit, row) = (number / 4, number % 4);
+            let ones = [0, 1, 2, 3].map(|column| (key[4 * row + column] >> bit & 1) * 0xff);
             *word = u32::from_le_bytes(ones);
         }
     }
