@@ -137,7 +137,11 @@ impl Opened {
         self.check()?;
         match polled {
             Ok(_) => Ok(()),
-            Err(wgpu::PollError::Timeout) => Err(Fault::Hung { seconds: PATIENCE.as_secs() }),
+            Err(wgpu::PollError::Timeout) => {
+                // What it was doing may still come back, and would be taken for something else.
+                put(&self.trouble, Fault::Hung { seconds: PATIENCE.as_secs() });
+                self.check()
+            }
             Err(error) => Err(Fault::Refused(error.to_string())),
         }
     }
