@@ -24,6 +24,10 @@ export CARGO_TERM_COLOR ?= $(if $(MAKE_TERMOUT),always,never)
 # for the bindings to RocksDB, which bindgen makes; pkg-config for what looks for libraries.
 PACKAGES := build-essential cmake pkg-config clang libclang-dev
 
+# The tests run shaders on every GPU of the machine and on Mesa's software one, lavapipe. Where
+# there is none at all they fail, unless GPU=none says so.
+test: PACKAGES += mesa-vulkan-drivers
+
 # What decides whether an archive of RocksDB fits. Evaluated when used, since the compiler may be
 # installed by this very make.
 ROCKSDB_VERSION = $(shell awk '/^name = "librocksdb-sys"/ { getline; print $$3 }' Cargo.lock \
