@@ -61,7 +61,8 @@ fn hash_rate(randomx: &RandomX, threads: NonZeroUsize, length: Duration) -> Resu
         asked.fetch_add(u64::from(!stop), Ordering::Relaxed);
         stop
     };
-    match solve(randomx, &puzzle, threads.get(), Watch { stop: &stop, ..Watch::NONE }, &|_| ()) {
+    match solve(randomx, (&puzzle, 0), threads.get(), Watch { stop: &stop, ..Watch::NONE }, &|_| ())
+    {
         Ok(_) | Err(SolveError::Stopped) => (),
         Err(fault) => return Err(fault.into()),
     }

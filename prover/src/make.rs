@@ -33,7 +33,10 @@ pub(crate) enum MakeError {
     NoNonce,
 }
 
-/// Makes labels, and makes one of each batch again by the definition.
+/// Labels of a batch that are made again.
+const LOOKED_AT: u64 = 3;
+
+/// Makes labels, and makes some of each batch again by the definition.
 pub(crate) struct Maker<'a> {
     pub(crate) commitment: Commitment,
     pub(crate) n: ScryptN,
@@ -44,7 +47,7 @@ pub(crate) struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// One batch: made by the device, checked at one place that it could not foresee. Returns the
+    /// One batch: made by the device, checked at places that it could not foresee. Returns the
     /// smallest label.
     pub(crate) fn make(
         &mut self,
@@ -54,12 +57,14 @@ impl Maker<'_> {
         let count = usize::try_from(batch.end - batch.start).unwrap_or(usize::MAX);
         labels.resize(count.saturating_mul(LABEL_BYTES), 0);
         let candidate = self.labeler.fill(batch.clone(), labels, self.stop)?;
-        let at = (self.draw)(batch.end - batch.start);
-        let index = LabelIndex(batch.start + at);
-        let expected = post::label(&self.commitment, index, self.n).stored();
-        let made = labels.chunks_exact(LABEL_BYTES).nth(usize::try_from(at).unwrap_or(usize::MAX));
-        if made != Some(&expected[..]) {
-            return Err(MakeError::Wrong { kernel: self.labeler.kernel(), index });
+        for _ in 0..LOOKED_AT.min(batch.end - batch.start) {
+            let at = (self.draw)(batch.end - batch.start);
+            let index = LabelIndex(batch.start + at);
+            let expected = post::label(&self.commitment, index, self.n).stored();
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            if labels.chunks_exact(LABEL_BYTES).nth(at) != Some(&expected[..]) {
+                return Err(MakeError::Wrong { kernel: self.labeler.kernel(), index });
+            }
         }
         Ok(candidate)
     }

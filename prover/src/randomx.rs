@@ -49,15 +49,17 @@ impl Pows {
         self.get(|| (Mode::Light, Reason::ToVerify), &|| false)
     }
 
-    /// The smallest pow that solves a puzzle, by all threads at this process's pace.
+    /// The smallest pow that solves a puzzle, from `first` on, by all threads at this process's
+    /// pace; `tried` is told below which pow all were tried.
     pub(crate) fn solve(
         &self,
         randomx: &RandomX,
-        puzzle: &Puzzle,
+        (puzzle, first): (&Puzzle, u64),
         stop: &(dyn Fn() -> bool + Sync),
+        tried: &(dyn Fn(u64) + Sync),
     ) -> Result<u64, SolveError> {
         let rest = |worked| self.pace.after(worked, stop);
-        pow::solve(randomx, puzzle, self.threads, Watch { stop, rest: &rest }, &|_| ())
+        pow::solve(randomx, (puzzle, first), self.threads, Watch { stop, rest: &rest }, tried)
     }
 
     /// One that is there already is used, unless a fast one is wanted and it is light.

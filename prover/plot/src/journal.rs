@@ -61,6 +61,9 @@ pub struct Journal {
     turn: u64,
     /// Solved k2pows, by nonce group.
     pows: BTreeMap<u8, u64>,
+    /// Below which pow all were tried, by nonce group that is not solved.
+    #[serde(default)]
+    tried: BTreeMap<u8, u64>,
     /// The pass that was under way.
     scanned: Option<Scanned>,
     /// Labels that are wrong on disk.
@@ -94,8 +97,8 @@ impl Journal {
     /// The journal of a proof that begins.
     #[must_use]
     pub fn new(key: JournalKey) -> Self {
-        let (pows, scanned, bad) = (BTreeMap::new(), None, BTreeSet::new());
-        Self { version: VERSION, key, turn: 0, pows, scanned, bad, place: 0 }
+        let (pows, tried, bad) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { version: VERSION, key, turn: 0, pows, tried, scanned: None, bad, place: 0 }
     }
 
     /// The journal of this very proof, if one was begun and can be read; else a new one, which
@@ -144,6 +147,18 @@ impl Journal {
     /// Writes a pow down.
     pub fn set_pow(&mut self, group: NonceGroup, pow: u64) {
         self.pows.insert(group.0, pow);
+        self.tried.remove(&group.0);
+    }
+
+    /// Below which pow all of a group were tried.
+    #[must_use]
+    pub fn tried(&self, group: NonceGroup) -> u64 {
+        self.tried.get(&group.0).copied().unwrap_or(0)
+    }
+
+    /// Writes down below which pow all of a group were tried.
+    pub fn set_tried(&mut self, group: NonceGroup, below: u64) {
+        self.tried.insert(group.0, below);
     }
 
     /// The pass that was under way.
@@ -286,13 +301,13 @@ mod tests {
 
         #[test]
         fn journals_are_read_as_they_were_written(
-            turn in 1_u64.., pows: BTreeMap<u8, u64>, bad: BTreeSet<u64>,
-            first_nonce: u32, nonces: u32,
+            turn in 1_u64.., pows: BTreeMap<u8, u64>, tried: BTreeMap<u8, u64>,
+            bad: BTreeSet<u64>, first_nonce: u32, nonces: u32,
             hits: Vec<(u32, u64)>, pairs: Vec<(u64, u64)>, some: bool,
         ) {
             let labels = Ranges::from(pairs);
             let scanned = some.then_some(Scanned { first_nonce, nonces, labels, hits });
-            let journal = Journal { turn, pows, bad, scanned, ..Journal::new(key(3)) };
+            let journal = Journal { turn, pows, tried, bad, scanned, ..Journal::new(key(3)) };
             let disk = Simulated::default();
             journal.save(&disk, Path::new("/data")).unwrap();
             prop_assert_eq!(Journal::load(&disk, Path::new("/data"), key(3)), journal);

@@ -39,33 +39,35 @@ pub enum SolveError {
 /// overrun past the solution stays small.
 const STRIDE: u64 = 8;
 
-/// The smallest pow that solves the puzzle.
+/// The smallest pow that solves the puzzle, of those from `first` on.
 ///
-/// `progress` is told the hashes done so far, now and then; `watch` is heeded before each hash.
+/// `tried` is told now and then below which pow all were tried; a later search may begin there.
+/// `watch` is heeded before each hash.
 ///
 /// # Errors
 /// [`SolveError`].
 pub fn solve(
     randomx: &RandomX,
-    puzzle: &Puzzle,
+    (puzzle, first): (&Puzzle, u64),
     threads: usize,
     watch: Watch<'_>,
-    progress: &(dyn Fn(u64) + Sync),
+    tried: &(dyn Fn(u64) + Sync),
 ) -> Result<u64, SolveError> {
     let threads = threads.max(1);
     let machines: Result<Vec<Vm<'_>>, _> = (0..threads).map(|_| randomx.machine()).collect();
     let search = Search {
         puzzle,
-        next: AtomicU64::new(0),
+        next: AtomicU64::new(first),
         best: AtomicU64::new(POW_END),
-        hashes: AtomicU64::new(0),
+        current: (0..threads).map(|_| AtomicU64::new(first)).collect(),
         stopped: AtomicBool::new(false),
         watch,
-        progress,
+        tried,
     };
     std::thread::scope(|scope| {
-        for machine in machines? {
-            scope.spawn(|| search.run(machine));
+        for (machine, current) in machines?.into_iter().zip(&search.current) {
+            let search = &search;
+            scope.spawn(move || search.run(machine, current));
         }
         Ok::<(), SolveError>(())
     })?;
@@ -85,15 +87,16 @@ struct Search<'a> {
     next: AtomicU64,
     /// The smallest solution so far: nobody needs to look at or beyond it.
     best: AtomicU64,
-    hashes: AtomicU64,
+    /// What each thread is trying: it has tried everything that it took before.
+    current: Vec<AtomicU64>,
     stopped: AtomicBool,
     watch: Watch<'a>,
-    progress: &'a (dyn Fn(u64) + Sync),
+    tried: &'a (dyn Fn(u64) + Sync),
 }
 
 impl Search<'_> {
     /// One thread's share: strides of pows, until a smaller solution is known than any left.
-    fn run(&self, mut machine: Vm<'_>) {
+    fn run(&self, mut machine: Vm<'_>, trying: &AtomicU64) {
         let mut pows = core::iter::from_fn(|| {
             let start = self.next.fetch_add(STRIDE, Ordering::Relaxed);
             (start < POW_END).then(|| start..start + STRIDE)
@@ -117,19 +120,25 @@ impl Search<'_> {
             let hash = machine.next(&self.input(next));
             self.judge(current, &hash);
             current = next;
+            trying.store(current, Ordering::Relaxed);
+            if current.is_multiple_of(STRIDE) {
+                (self.tried)(self.tried_below());
+            }
         }
         let hash = machine.last();
         self.judge(current, &hash);
     }
 
     fn judge(&self, pow: u64, hash: &[u8; 32]) {
-        let done = self.hashes.fetch_add(1, Ordering::Relaxed) + 1;
-        if done.is_multiple_of(16) {
-            (self.progress)(done);
-        }
         if self.puzzle.difficulty.met_by(hash) {
             self.best.fetch_min(pow, Ordering::Relaxed);
         }
+    }
+
+    /// The smallest pow that some thread is trying.
+    fn tried_below(&self) -> u64 {
+        let current = self.current.iter().map(|pow| pow.load(Ordering::Relaxed));
+        current.min().unwrap_or(0)
     }
 
     fn input(&self, pow: u64) -> Input {
@@ -164,13 +173,23 @@ mod tests {
         };
         let smallest = (0..).find(|pow| puzzle.difficulty.met_by(&hash(*pow))).unwrap();
         for threads in [1, 2, 5] {
-            assert_eq!(solve(&randomx, &puzzle, threads, Watch::NONE, &|_| ()), Ok(smallest));
+            assert_eq!(solve(&randomx, (&puzzle, 0), threads, Watch::NONE, &|_| ()), Ok(smallest));
         }
+        // From where an earlier search was interrupted, and from past the smallest solution.
+        let told = AtomicU64::new(0);
+        let tried = |below| drop(told.fetch_max(below, Ordering::Relaxed));
+        assert_eq!(solve(&randomx, (&puzzle, 0), 2, Watch::NONE, &tried), Ok(smallest));
+        let told = told.into_inner();
+        assert!(told <= smallest, "{told}");
+        assert_eq!(solve(&randomx, (&puzzle, told), 2, Watch::NONE, &|_| ()), Ok(smallest));
+        let second = (smallest + 1..).find(|pow| puzzle.difficulty.met_by(&hash(*pow))).unwrap();
+        let later = solve(&randomx, (&puzzle, smallest + 1), 2, Watch::NONE, &|_| ());
+        assert_eq!(later, Ok(second));
         // A bound that is never met, and a caller that changes its mind.
         let asked = AtomicU64::new(0);
         let stop = || asked.fetch_add(1, Ordering::Relaxed) > 4;
         let never = Puzzle { difficulty: Difficulty([0; 32]), ..puzzle };
         let watch = Watch { stop: &stop, ..Watch::NONE };
-        assert_eq!(solve(&randomx, &never, 2, watch, &|_| ()), Err(SolveError::Stopped));
+        assert_eq!(solve(&randomx, (&never, 0), 2, watch, &|_| ()), Err(SolveError::Stopped));
     }
 }

@@ -4,6 +4,7 @@ use super::Job;
 use super::count::Count;
 use super::data::Data;
 use plot::{DataSet, Journal, JournalKey, Lock};
+use post::NonceGroup;
 use post::search::Hit;
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,14 @@ impl<'a> Diary<'a> {
         let hits: Vec<Hit> = scanned.hits().into_iter().filter(is_done).collect();
         done.iter().for_each(|labels| count.add(labels, &[], &[]));
         count.add_hits(&hits);
+    }
+
+    /// Notes below which pow all of a group were tried; writes it down if it is time to.
+    pub(super) fn note_tried(&mut self, group: NonceGroup, below: u64) {
+        self.journal.set_tried(group, below);
+        if self.saved.elapsed() >= EVERY {
+            self.save();
+        }
     }
 
     /// Writes down how far a pass is, if it is time to.

@@ -7,6 +7,7 @@ use post::search::GroupKeys;
 use post::{Nonce, NonceGroup, Statement};
 use pow::{Puzzle, RandomX, SolveError};
 use std::ops::Range;
+use std::sync::Mutex;
 use wire::Stage;
 
 /// Solves the k2pow of each group of a pass, save those that were solved before.
@@ -31,17 +32,36 @@ pub(super) fn buy(
         let puzzle = Puzzle { group, challenge, node_id, difficulty };
         let pow = match diary.journal.pow(group) {
             Some(pow) if solves(&puzzle, pow, &randomx)? => pow,
-            _ => {
-                let pow = around.pows.solve(&randomx, &puzzle, around.stop)?;
-                diary.journal.set_pow(group, pow);
-                diary.save();
-                pow
-            }
+            _ => solve(&randomx, &puzzle, diary, around)?,
         };
         keys.push(GroupKeys::new(&challenge, group, pow));
     }
     (around.progress)(Stage::Pow, total, total);
     Ok(keys)
+}
+
+/// Solves one, from where an earlier run was interrupted; writes down how far it is now and then,
+/// and the solution.
+fn solve(
+    randomx: &RandomX,
+    puzzle: &Puzzle,
+    diary: &mut Diary<'_>,
+    around: &Surroundings<'_>,
+) -> Result<u64, ProveError> {
+    let first = diary.journal.tried(puzzle.group);
+    let shared = Mutex::new(&mut *diary);
+    let tried = |below| {
+        // Whoever finds it taken goes on: another thread is writing.
+        if let Ok(mut diary) = shared.try_lock() {
+            diary.note_tried(puzzle.group, below);
+        }
+    };
+    let solved = around.pows.solve(randomx, (puzzle, first), around.stop, &tried);
+    if let Ok(pow) = solved {
+        diary.journal.set_pow(puzzle.group, pow);
+    }
+    diary.save();
+    Ok(solved?)
 }
 
 /// Whether a pow from the journal is one.

@@ -379,6 +379,35 @@ fn unreadable_and_missing_labels_cost_themselves_and_no_more() {
 }
 
 #[test]
+fn a_k2pow_goes_on_where_it_was_interrupted() {
+    let mut job = large_job();
+    job.params.pow_difficulty.0[0] = 0x08;
+    let labels = labels_of(&job);
+    let root = tempfile::tempdir().unwrap();
+    let new = || {
+        let disk: Arc<dyn Disk> = Arc::new(Simulated::default());
+        filled_on(disk, root.path(), &job, 1_000, &labels)
+    };
+    let undisturbed = proven(&job, &new()).unwrap();
+    let set = new();
+    let (group, mut before) = (post::NonceGroup(0), 0);
+    while set.journal(key(&job)).pow(group).is_none() {
+        let asked = AtomicU64::new(0);
+        let stop = || asked.fetch_add(1, Ordering::Relaxed) >= 20;
+        let progress = |_, _, _| ();
+        let around =
+            Surroundings { pows: &POWS, pace: Pace::FULL, stop: &stop, progress: &progress };
+        assert!(matches!(prove(&job, &set, &around), Err(ProveError::Stopped)));
+        let journal = set.journal(key(&job));
+        let now = journal.tried(group);
+        assert!(now > before || journal.pow(group).is_some(), "{now} after {before}");
+        before = now.max(before);
+    }
+    assert!(before > 0, "it was never interrupted");
+    assert_eq!(proven(&job, &set).unwrap(), undisturbed);
+}
+
+#[test]
 fn wrong_labels_are_dropped_and_remembered() {
     let job = large_job();
     let labels = labels_of(&job);
