@@ -52,6 +52,15 @@ pub(crate) fn open(args: &DataArgs) -> Result<DataSet> {
     Ok(DataSet::open(&place::paths(&settings::places(&args.data_dir)?))?)
 }
 
+/// Opens the data that was named, for as long as the locks last: nobody else reads or writes there
+/// meanwhile.
+pub(crate) fn open_exclusive(args: &DataArgs) -> Result<(Vec<Lock>, DataSet)> {
+    let places = settings::places(&args.data_dir)?;
+    let paths = place::paths(&places);
+    let locks = Lock::exclusive_all(paths.iter().copied())?;
+    Ok((locks, DataSet::open(&paths)?))
+}
+
 /// Opens the data that was named, for as long as the locks last: nobody writes there meanwhile.
 pub(crate) fn open_shared(args: &DataArgs) -> Result<(Vec<Lock>, DataSet)> {
     let places = settings::places(&args.data_dir)?;

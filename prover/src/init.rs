@@ -3,7 +3,7 @@
 //! The state is on disk and nowhere else: the manifest of each file says what is done, and the
 //! metadata holds the best VRF nonce among it. So it may be interrupted anywhere and run again.
 
-use crate::make::{Batches, MakeError, Maker, commitment, name_of, refuse_foreign};
+use crate::make::{Batches, MakeError, Maker, name_of, refuse_foreign};
 use crate::progress::Progress;
 use crate::vrf;
 use plot::{DataSet, FileState, PlotError};
@@ -60,7 +60,7 @@ impl Init<'_> {
         }
         drop(progress);
         let Self { set, n, labeler, stop, draw, .. } = self;
-        let commitment = commitment(set);
+        let commitment = set.metadata().commitment();
         let mut maker = Maker { commitment, n: *n, labeler: &mut **labeler, stop, draw };
         let vrf_nonce = vrf::settle(set, &mut maker, best)?.index;
         Ok(Summary { made: total - found, found, vrf_nonce })
@@ -72,7 +72,7 @@ impl Init<'_> {
     fn known_candidate(&self, found: u64) -> Result<Option<Candidate>, MakeError> {
         match self.set.metadata().nonce {
             Some(index) => {
-                let label = post::label(&commitment(self.set), index, self.n);
+                let label = post::label(&self.set.metadata().commitment(), index, self.n);
                 Ok(Some(Candidate { index, label }))
             }
             None if found == 0 => Ok(None),
@@ -118,7 +118,7 @@ impl Init<'_> {
         labels: &mut Vec<u8>,
     ) -> Result<Option<Candidate>, MakeError> {
         let Self { set, n, labeler, stop, draw, .. } = self;
-        let commitment = commitment(set);
+        let commitment = set.metadata().commitment();
         let mut maker = Maker { commitment, n: *n, labeler: &mut **labeler, stop, draw };
         maker.make(batch, labels)
     }
@@ -185,7 +185,7 @@ mod tests {
             Ok(best)
         }
 
-        fn kernel(&self) -> &'static str {
+        fn kernel(&self) -> &str {
             "plain"
         }
     }

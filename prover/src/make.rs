@@ -28,7 +28,7 @@ pub(crate) enum MakeError {
     )]
     Foreign { index: LabelIndex, n: ScryptN },
     #[error("the {kernel} kernel made a wrong label at {index}: its batch was not written")]
-    Wrong { kernel: &'static str, index: LabelIndex },
+    Wrong { kernel: String, index: LabelIndex },
     #[error("not one of all labels there can be is small enough for a VRF nonce")]
     NoNonce,
 }
@@ -63,17 +63,11 @@ impl Maker<'_> {
             let expected = post::label(&self.commitment, index, self.n).stored();
             let at = usize::try_from(at).unwrap_or(usize::MAX);
             if labels.chunks_exact(LABEL_BYTES).nth(at) != Some(&expected[..]) {
-                return Err(MakeError::Wrong { kernel: self.labeler.kernel(), index });
+                return Err(MakeError::Wrong { kernel: self.labeler.kernel().to_owned(), index });
             }
         }
         Ok(candidate)
     }
-}
-
-/// What the labels of a data set are made from.
-pub(crate) fn commitment(set: &DataSet) -> Commitment {
-    let metadata = set.metadata();
-    Commitment::new(&metadata.node_id, &metadata.commitment_atx_id)
 }
 
 /// What a device and this version are called in the list of makers.
@@ -88,7 +82,7 @@ pub(crate) fn refuse_foreign(
     n: ScryptN,
     draw: &mut dyn FnMut(u64) -> u64,
 ) -> Result<(), MakeError> {
-    let commitment = commitment(set);
+    let commitment = set.metadata().commitment();
     let mut scratch = Scratch::new(n);
     let mut reader = set.reader();
     for number in set.shares().flat_map(|(_, files)| files.iter()) {

@@ -98,8 +98,12 @@ impl Labeler for Paced<'_> {
         Ok(best)
     }
 
-    fn kernel(&self) -> &'static str {
+    fn kernel(&self) -> &str {
         self.labeler.kernel()
+    }
+
+    fn batch(&self) -> u64 {
+        self.labeler.batch()
     }
 }
 

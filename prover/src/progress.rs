@@ -74,7 +74,7 @@ impl Progress {
                 Form::Log => LOG_EVERY,
                 Form::Json => JSON_EVERY,
             };
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let unix = unix_now();
         let mut stderr = std::io::stderr();
         let written = match self.form {
             Form::Terminal => write!(stderr, "\r\x1b[K{}", self.course.sentence(unix)),
@@ -165,6 +165,11 @@ impl Course {
             "done_at_unix": left.map(|left| unix_now.saturating_add(left as u64)),
         })
     }
+}
+
+/// Seconds since 1970, by the clock of this machine.
+pub(crate) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 /// Three digits that matter, and a thousands prefix.

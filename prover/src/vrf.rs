@@ -1,7 +1,7 @@
 //! The VRF nonce of a data set: its smallest label, if that is small enough; else the first one
 //! past the data that is.
 
-use crate::make::{Batches, MakeError, Maker, commitment};
+use crate::make::{Batches, MakeError, Maker};
 use plot::DataSet;
 use post::label::{Candidate, LabelFault, Scratch, label_in};
 use post::{Commitment, LABEL_BYTES, LabelIndex, LabelRange, ScryptN, vrf};
@@ -26,7 +26,7 @@ pub(crate) fn search_on_disk(
     stop: &dyn Fn() -> bool,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Option<Candidate>, MakeError> {
-    let (commitment, scratch) = (commitment(set), Scratch::new(n));
+    let (commitment, scratch) = (set.metadata().commitment(), Scratch::new(n));
     let mut smallest = Smallest { commitment, scratch, best: None, right: 0, wrong: 0, last: 0 };
     for (number, file) in (0..).zip(set.survey()?) {
         if file.present().is_empty() {

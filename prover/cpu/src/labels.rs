@@ -107,7 +107,7 @@ impl Labeler for Labels {
             .try_fold(None, |best, other| other.map(|other| Candidate::better(best, other)))
     }
 
-    fn kernel(&self) -> &'static str {
+    fn kernel(&self) -> &str {
         self.kernel.name
     }
 }

@@ -89,7 +89,7 @@ impl Scanner for Scan {
         Ok(hits)
     }
 
-    fn kernel(&self) -> &'static str {
+    fn kernel(&self) -> &str {
         self.kernel.name
     }
 }

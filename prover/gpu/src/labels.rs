@@ -178,7 +178,7 @@ impl Labeler for Labels {
         Ok(self.try_fill(range, out, stop)?)
     }
 
-    fn kernel(&self) -> &'static str {
+    fn kernel(&self) -> &str {
         match (self.tuning.gap, self.tuning.mixing) {
             (Gap::One, Mixing::Plain) => "wgsl, gap 1",
             (Gap::Two, Mixing::Plain) => "wgsl, gap 2",
@@ -187,5 +187,9 @@ impl Labeler for Labels {
             (Gap::Two, Mixing::Cooperative) => "wgsl, gap 2, cooperative",
             (Gap::Four, Mixing::Cooperative) => "wgsl, gap 4, cooperative",
         }
+    }
+
+    fn batch(&self) -> u64 {
+        self.machine.labels().into()
     }
 }

@@ -344,7 +344,7 @@ impl Scanner for Scan {
         self.try_scan(first, labels).map_err(|fault| ScanFault(fault.to_string()))
     }
 
-    fn kernel(&self) -> &'static str {
+    fn kernel(&self) -> &str {
         "wgsl, bitsliced"
     }
 }

@@ -5,7 +5,7 @@ use crate::directory::open_to_read;
 use crate::disk::DiskFile;
 use crate::error::PlotError;
 use crate::layout::LABEL;
-use crate::manifest::BLOCK_LABELS;
+use crate::manifest::{BLOCK_LABELS, end_of_block};
 use crate::set::DataSet;
 use core::ops::Range;
 use std::path::PathBuf;
@@ -94,9 +94,7 @@ impl DataSet {
         let first = self.layout().labels_of(file).start;
         let mut next = labels.start;
         core::iter::from_fn(move || {
-            let block = next.saturating_sub(first) / BLOCK_LABELS;
-            let end = first.saturating_add((block + 1).saturating_mul(BLOCK_LABELS));
-            let part = next..end.min(labels.end);
+            let part = next..end_of_block(first, next).min(labels.end);
             next = part.end;
             (!part.is_empty()).then_some(part)
         })

@@ -9,7 +9,6 @@ use crate::manifest::{BLOCK_LABELS, Header, Manifest};
 use crate::metadata::{self, BadMetadata, Metadata};
 use crate::numbers::FileNumbers;
 use crate::sidecar::Sidecar;
-use post::Commitment;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -134,16 +133,12 @@ impl Directory {
         let header = manifest.header();
         let n = self.sidecar.as_ref().map(|sidecar| sidecar.scrypt_n);
         let n_agrees = n.is_none_or(|n| n == header.scrypt_n);
-        if n_agrees && header.commitment == self.commitment() {
+        if n_agrees && header.commitment == self.metadata.commitment() {
             return Ok(Some(manifest));
         }
         let (path, expected) = (manifest.path().to_path_buf(), "that of the metadata");
         let why = BadMetadata::Field { field: "identity or N", expected };
         Err(PlotError::Damaged { path, why })
-    }
-
-    pub(crate) fn commitment(&self) -> Commitment {
-        Commitment::new(&self.metadata.node_id, &self.metadata.commitment_atx_id)
     }
 
     /// Replaces the metadata, atomically.
@@ -237,7 +232,7 @@ impl Directory {
         let path = self.path.clone();
         let n = self.sidecar.as_ref().map(|sidecar| sidecar.scrypt_n);
         let scrypt_n = n.ok_or(PlotError::NotAdopted { path })?;
-        let header = Header { scrypt_n, commitment: self.commitment(), adopted };
+        let header = Header { scrypt_n, commitment: self.metadata.commitment(), adopted };
         Manifest::create(&*self.disk, &self.path, number, header)
     }
 }

@@ -160,25 +160,6 @@ impl Manifest {
         Ok(slots.map(|(slot, block)| Slot::decode(slot, block)).collect())
     }
 
-    /// The BLAKE3 of a block's labels, if a slot vouches for `labels` of them and no more.
-    pub(crate) fn hash_of(
-        &self,
-        disk: &dyn Disk,
-        block: u64,
-        labels: u64,
-    ) -> Result<Option<[u8; 32]>, PlotError> {
-        let length = disk.length(&self.path).map_err(PlotError::io("look at", &self.path))?;
-        if length.unwrap_or(0) < offset_of(block) + SLOT_BYTES {
-            return Ok(None);
-        }
-        let mut bytes = [0; SLOT_BYTES as usize];
-        let file = self.open_file(disk, Access::Read)?;
-        file.read_exact_at(&mut bytes, offset_of(block))
-            .map_err(PlotError::io("read", &self.path))?;
-        let slot = Slot::decode(&bytes, block);
-        Ok(slot.filter(|slot| u64::from(slot.labels) == labels).map(|slot| slot.hash))
-    }
-
     /// Takes back what was said of the labels from `first` on, which are about to be made again;
     /// `before` are the labels of its block that come before it. Durable when it returns.
     pub(crate) fn cut(
@@ -335,6 +316,12 @@ pub(crate) fn path_of(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("postmesh_{number}.manifest"))
 }
 
+/// One past the last label of the block that holds `label`, in a file that begins with `first`.
+pub(crate) fn end_of_block(first: u64, label: u64) -> u64 {
+    let block = label.saturating_sub(first) / BLOCK_LABELS;
+    first.saturating_add((block + 1).saturating_mul(BLOCK_LABELS))
+}
+
 fn offset_of(block: u64) -> u64 {
     (block + 1) * SLOT_BYTES
 }
@@ -462,7 +449,10 @@ mod tests {
         assert_eq!((u64::from(slot.labels), slot.maker, slot.adopted), (BLOCK_LABELS, 3, false));
         assert_eq!((slot.agrees(&block), slot.agrees(&block[16..])), (Some(true), None));
         assert_eq!(manifest.slot(&System, 2).unwrap(), None);
-        let hash = |block, labels| manifest.hash_of(&System, block, labels).unwrap();
+        let hash = |block, labels| {
+            let slot = manifest.slot(&System, block).unwrap();
+            slot.filter(|slot| u64::from(slot.labels) == labels).map(|slot| slot.hash)
+        };
         assert_eq!(hash(0, BLOCK_LABELS), Some(blake3::hash(&block).into()));
         assert_eq!(hash(1, 20), Some(blake3::hash(&block[..320]).into()));
         assert_eq!([hash(0, 10), hash(1, 19), hash(1, 21), hash(2, 1)], [None; 4]);

@@ -7,7 +7,7 @@ use crate::error::PlotError;
 use crate::files;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use post::{AtxId, Candidate, FullLabel, LabelIndex, NodeId};
+use post::{AtxId, Candidate, Commitment, FullLabel, LabelIndex, NodeId};
 use serde_json::{Map, Value};
 use std::path::Path;
 use thiserror::Error;
@@ -148,6 +148,12 @@ impl Metadata {
         let mut bytes = serde_json::to_vec_pretty(&raw).unwrap_or_default();
         bytes.push(b'\n');
         bytes
+    }
+
+    /// What the labels are made from.
+    #[must_use]
+    pub fn commitment(&self) -> Commitment {
+        Commitment::new(&self.node_id, &self.commitment_atx_id)
     }
 
     /// The VRF nonce and its label, where both are known.

@@ -4,7 +4,7 @@ use crate::buffer::{ALIGNMENT, Buffer};
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::PlotError;
 use crate::layout::LABEL;
-use crate::manifest::{BLOCK_LABELS, Manifest};
+use crate::manifest::{BLOCK_LABELS, Manifest, end_of_block};
 use crossbeam_channel::Sender;
 use post::LABEL_BYTES;
 use std::io;
@@ -57,9 +57,7 @@ impl Extent {
 
     /// The piece that begins with label `first`: to the end of its block, or of what is there.
     pub(crate) fn piece_at(&self, first: u64) -> Range<u64> {
-        let block = (first - self.labels.start) / BLOCK_LABELS;
-        let end = self.labels.start.saturating_add((block + 1) * BLOCK_LABELS);
-        first..end.min(self.present.end)
+        first..end_of_block(self.labels.start, first).min(self.present.end)
     }
 }
 
@@ -128,8 +126,9 @@ impl Piece {
             return false;
         }
         // A manifest that cannot be read says nothing.
-        let Ok(Some(hash)) = manifest.hash_of(&*self.disk, block, count) else { return false };
-        self.runs().any(|(_, bytes)| *blake3::hash(bytes).as_bytes() != hash)
+        let Ok(Some(slot)) = manifest.slot(&*self.disk, block) else { return false };
+        u64::from(slot.labels) == count
+            && self.runs().any(|(_, bytes)| slot.agrees(bytes) == Some(false))
     }
 }
 

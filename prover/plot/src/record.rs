@@ -135,7 +135,7 @@ impl Record {
         let Some(scrypt_n) = home.sidecar.as_ref().map(|own| own.scrypt_n) else {
             return Ok(None);
         };
-        let header = Header { scrypt_n, commitment: home.commitment(), adopted: whole };
+        let header = Header { scrypt_n, commitment: home.metadata.commitment(), adopted: whole };
         let mut manifest = Manifest::beheaded(&home.path, file, header);
         let mut block = 0;
         loop {

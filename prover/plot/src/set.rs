@@ -461,20 +461,19 @@ fn agree(first: &Directory, other: &Directory) -> Result<(), PlotError> {
 /// are there, and all of them where it is alone.
 fn claims(directories: &[Directory], layout: Layout) -> Result<Vec<FileNumbers>, PlotError> {
     let mut claims: Vec<FileNumbers> = Vec::new();
-    for (at, directory) in directories.iter().enumerate() {
+    for directory in directories {
         let recorded = directory.sidecar.as_ref().and_then(|own| own.files.clone());
         let claim = match (recorded, directories.len()) {
             (Some(files), _) => files,
             (None, 1) => FileNumbers::from(0..layout.files()),
             (None, _) => directory.found()?.iter().filter(|file| *file < layout.files()).collect(),
         };
-        for (other, theirs) in claims.iter().zip(directories).map(|(claim, own)| (own, claim)) {
+        for (theirs, other) in claims.iter().zip(directories) {
             if let Some(file) = claim.iter().find(|file| theirs.contains(*file)) {
                 let (first, second) = (other.path.clone(), directory.path.clone());
                 return Err(PlotError::Twice { file, first, second });
             }
         }
-        debug_assert_eq!(at, claims.len(), "a claim for each directory before");
         claims.push(claim);
     }
     Ok(claims)

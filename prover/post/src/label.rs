@@ -90,7 +90,13 @@ pub trait Labeler {
     ) -> Result<Option<Candidate>, LabelFault>;
 
     /// Which kernel runs, for people and benchmarks: `portable`, `avx2`…
-    fn kernel(&self) -> &'static str;
+    fn kernel(&self) -> &str;
+
+    /// How many labels the device makes at a time: ranges of whole multiples leave none of it idle.
+    /// May change while it learns.
+    fn batch(&self) -> u64 {
+        1
+    }
 }
 
 /// Label `index` of `commitment`. Allocates scrypt's scratch of 128·N bytes.

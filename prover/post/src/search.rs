@@ -110,7 +110,7 @@ pub trait Scanner {
     fn scan(&mut self, first: LabelIndex, labels: &[u8]) -> Result<Vec<Hit>, ScanFault>;
 
     /// Which kernel runs, for people and benchmarks.
-    fn kernel(&self) -> &'static str;
+    fn kernel(&self) -> &str;
 }
 
 /// Why a scanner gave no answer.

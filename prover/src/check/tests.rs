@@ -1,7 +1,6 @@
 //! Checks of data that is damaged in every way, on a disk in memory.
 
 use super::*;
-use crate::make::commitment;
 use cpu::Labels;
 use plot::Metadata;
 use plot::disk::{Access, Disk};
@@ -22,7 +21,7 @@ pub(crate) fn n() -> ScryptN {
 }
 
 pub(crate) fn labeler(set: &DataSet, n: ScryptN) -> Labels {
-    Labels::new(commitment(set), n, NonZeroUsize::MIN)
+    Labels::new(set.metadata().commitment(), n, NonZeroUsize::MIN)
 }
 
 /// A set of two files with all its labels.

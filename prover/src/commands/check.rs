@@ -4,7 +4,7 @@ use super::init::draw_below;
 use crate::args::{CheckArgs, DataArgs, ProofArgs};
 use crate::background;
 use crate::check::{BadRange, Check, Findings, Why};
-use crate::make::{commitment, refuse_foreign};
+use crate::make::refuse_foreign;
 use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::pace::Paced;
 use crate::settings::{self, Network};
@@ -23,7 +23,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result {
     let stop = Stop::on_signals()?;
     background::enter(&args.work);
     let Opened { locks, set, n, record } = Opened::new(&args.data, &network)?;
-    let mut labels = Labels::new(commitment(&set), n, settings::threads(&args.work));
+    let mut labels = Labels::new(set.metadata().commitment(), n, settings::threads(&args.work));
     let mut labels = Paced::new(&mut labels, settings::pace(&args.work));
     let mut check = Check {
         set: &set,

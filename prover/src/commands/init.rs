@@ -13,7 +13,7 @@ use cpu::Labels;
 use plot::disk::{Disk, System};
 use plot::{DataSet, Lock, PlotError};
 use post::label::LabelFault;
-use post::{Commitment, Labeler, ScryptN};
+use post::{Labeler, ScryptN};
 use serde_json::json;
 use std::time::Instant;
 
@@ -34,11 +34,9 @@ pub(crate) fn init(args: &InitArgs) -> Result {
     let request = Request::new(&args.space)?;
     let (mut set, n) = arranged(request)?;
     let start = Instant::now();
-    let metadata = set.metadata();
-    let commitment = Commitment::new(&metadata.node_id, &metadata.commitment_atx_id);
-    let mut labels = Labels::new(commitment, n, settings::threads(&args.work));
+    let mut labels = Labels::new(set.metadata().commitment(), n, settings::threads(&args.work));
     let mut labels = Paced::new(&mut labels, settings::pace(&args.work));
-    let kernel = labels.kernel();
+    let kernel = labels.kernel().to_owned();
     let (mut draw, stop) = (draw_below, || stop.is_set());
     let mut init = Init {
         set: &mut set,

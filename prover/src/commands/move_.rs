@@ -1,9 +1,9 @@
 //! `move`: takes a data directory to another disk.
 
-use super::trash::{refused, unix_now};
+use super::trash::refused;
 use crate::args::MoveArgs;
 use crate::outcome::{ExitCode, Failure, Result, answer};
-use crate::progress::Progress;
+use crate::progress::{Progress, unix_now};
 use crate::stop::Stop;
 use plot::disk::{Disk, System};
 use plot::{Lock, Move, PlotError};

@@ -2,14 +2,13 @@
 
 use super::init::draw_below;
 use crate::args::{NonceArgs, ProofArgs};
-use crate::make::{MakeError, Maker, commitment};
+use crate::make::{MakeError, Maker};
 use crate::outcome::{ExitCode, Result, answer};
 use crate::pace::Paced;
 use crate::progress::Progress;
 use crate::stop::Stop;
-use crate::{background, place, settings, vrf};
+use crate::{background, settings, vrf};
 use cpu::Labels;
-use plot::{DataSet, Lock};
 use post::label::LabelFault;
 use serde_json::json;
 
@@ -18,10 +17,7 @@ pub(crate) fn nonce(args: &NonceArgs) -> Result {
     let network = settings::network(&args.network, &ProofArgs::default())?;
     let stop = Stop::on_signals()?;
     background::enter(&args.work);
-    let places = settings::places(&args.data.data_dir)?;
-    let paths = place::paths(&places);
-    let _locks = Lock::exclusive_all(paths.iter().copied())?;
-    let mut set = DataSet::open(&paths)?;
+    let (_locks, mut set) = super::open_exclusive(&args.data)?;
     let n = super::scrypt_n(&set, &network)?;
     for file in set.survey()? {
         file.complete()?;
@@ -36,7 +32,7 @@ pub(crate) fn nonce(args: &NonceArgs) -> Result {
     });
     drop(progress);
     let found = best.and_then(|best| {
-        let commitment = commitment(&set);
+        let commitment = set.metadata().commitment();
         let mut labels = Labels::new(commitment, n, settings::threads(&args.work));
         let mut labels = Paced::new(&mut labels, settings::pace(&args.work));
         let mut draw = draw_below;

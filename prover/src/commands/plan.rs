@@ -8,7 +8,7 @@ use crate::settings;
 use bytesize::ByteSize;
 use cpu::Labels;
 use plot::Share;
-use post::{Commitment, LABEL_BYTES, Labeler};
+use post::{LABEL_BYTES, Labeler};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -68,10 +68,8 @@ pub(crate) fn plan(args: &PlanArgs) -> Result {
 
 /// Labels a second on this machine, as busy as it is.
 fn rate(request: &Request, args: &PlanArgs) -> Result<f64> {
-    let metadata = &request.metadata;
-    let commitment = Commitment::new(&metadata.node_id, &metadata.commitment_atx_id);
     let threads = settings::threads(&args.work);
-    let mut labels = Labels::new(commitment, request.n, threads);
+    let mut labels = Labels::new(request.metadata.commitment(), request.n, threads);
     let step = TRIAL_LABELS * threads.get() as u64;
     let mut out = vec![0; usize::try_from(step).unwrap_or(0) * LABEL_BYTES];
     let (start, mut made) = (Instant::now(), 0);

@@ -4,18 +4,18 @@ use super::check::{hint, list, percent};
 use super::init::draw_below;
 use crate::args::{ProofArgs, RangeArg, RepairArgs};
 use crate::check::{BadRange, Check, Findings, Why};
-use crate::make::{MakeError, Maker, commitment, name_of};
+use crate::make::{MakeError, Maker, name_of};
 use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::pace::Paced;
+use crate::progress::unix_now;
 use crate::repair::{Mended, Mending, RepairError};
 use crate::stop::Stop;
-use crate::{background, place, settings};
+use crate::{background, settings};
 use cpu::Labels;
-use plot::{DataSet, Lock};
+use plot::DataSet;
 use post::label::LabelFault;
 use post::{LABEL_BYTES, Labeler, ScryptN};
 use serde_json::json;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Repairs the data.
 pub(crate) fn repair(args: &RepairArgs) -> Result {
@@ -23,12 +23,9 @@ pub(crate) fn repair(args: &RepairArgs) -> Result {
     let network = settings::network(&args.network, &ProofArgs::default())?;
     let stop = Stop::on_signals()?;
     background::enter(&args.work);
-    let places = settings::places(&args.data.data_dir)?;
-    let paths = place::paths(&places);
-    let _locks = Lock::exclusive_all(paths.iter().copied())?;
-    let mut set = DataSet::open(&paths)?;
+    let (_locks, mut set) = super::open_exclusive(&args.data)?;
     let n = super::scrypt_n(&set, &network)?;
-    let mut labels = Labels::new(commitment(&set), n, settings::threads(&args.work));
+    let mut labels = Labels::new(set.metadata().commitment(), n, settings::threads(&args.work));
     let mut labels = Paced::new(&mut labels, settings::pace(&args.work));
     let maker_name = name_of(&labels);
     let stop = || stop.is_set();
@@ -41,7 +38,7 @@ pub(crate) fn repair(args: &RepairArgs) -> Result {
     if !findings.bad.iter().any(|bad| wrong(&bad)) {
         return print(args, &findings, None, n);
     }
-    let commitment = commitment(&set);
+    let commitment = set.metadata().commitment();
     let mut draw = draw_below;
     let (bad, json) = (&findings.bad, args.json);
     let maker = Maker { commitment, n, labeler: &mut labels, stop: &stop, draw: &mut draw };
@@ -51,9 +48,8 @@ pub(crate) fn repair(args: &RepairArgs) -> Result {
     }
     set.adopt(n)?;
     set.set_maker(&maker_name)?;
-    let when_unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
     let maker = Maker { commitment, n, labeler: &mut labels, stop: &stop, draw: &mut draw };
-    let mended = Mending { set: &set, maker, bad, json }.run(when_unix);
+    let mended = Mending { set: &set, maker, bad, json }.run(unix_now());
     match mended {
         Err(RepairError::Make(MakeError::Label(LabelFault::Stopped))) => {
             eprintln!("stopped; what was replaced is kept: run the same command again to go on");

@@ -1,11 +1,11 @@
 //! `shrink`: gives space back, in a way that can be undone.
 
-use super::trash::{refused, unix_now};
+use super::trash::refused;
 use crate::args::{ProofArgs, ShrinkArgs};
 use crate::make::MakeError;
 use crate::outcome::{ExitCode, Result, answer};
 use crate::place;
-use crate::progress::Progress;
+use crate::progress::{Progress, unix_now};
 use crate::settings;
 use crate::stop::Stop;
 use crate::vrf;

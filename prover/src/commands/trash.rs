@@ -11,7 +11,6 @@ use plot::{Entry, Lock, PlotError, Stage, Undo, What, Wipe};
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Brings an entry of the trash back.
 pub(crate) fn undo(args: &UndoArgs) -> Result {
@@ -184,9 +183,4 @@ pub(crate) fn refused(error: PlotError) -> Failure {
         | PlotError::NoTarget { .. } => Failure::usage(error.to_string()),
         other => other.into(),
     }
-}
-
-/// Seconds since 1970, by the clock of this machine.
-pub(crate) fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

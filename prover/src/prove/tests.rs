@@ -220,7 +220,7 @@ impl Scanner for Tired {
         scan.scan(first, labels)
     }
 
-    fn kernel(&self) -> &'static str {
+    fn kernel(&self) -> &str {
         "tired"
     }
 }

@@ -27,7 +27,7 @@ fn repair(set: &mut DataSet, n: ScryptN, percent: f64) -> Result<Mended, RepairE
         };
         check.run()?.bad
     };
-    let commitment = crate::make::commitment(set);
+    let commitment = set.metadata().commitment();
     let mut draws = 0_u64;
     let mut draw = |bound: u64| {
         draws += 7;
@@ -122,7 +122,7 @@ fn ranges_that_are_not_all_that_is_bad_are_refused() {
     let before = data(&disk);
     let set = open(&disk);
     let mut labels = labeler(&set, n());
-    let (commitment, mut draw) = (crate::make::commitment(&set), |_| 0);
+    let (commitment, mut draw) = (set.metadata().commitment(), |_| 0);
     let mut refuse = |range: LabelRange| {
         let bad = [BadRange::new(range, Path::new("f"), Why::Differs)];
         let (labeler, stop) = (&mut labels, &|| false);

@@ -16,7 +16,7 @@ fn n() -> ScryptN {
 
 fn label(set: &DataSet, index: u64) -> Candidate {
     let index = LabelIndex(index);
-    Candidate { index, label: post::label(&commitment(set), index, n()) }
+    Candidate { index, label: post::label(&set.metadata().commitment(), index, n()) }
 }
 
 /// A set of three files, with its first `made` labels.
