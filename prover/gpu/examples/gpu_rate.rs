@@ -1,8 +1,8 @@
 //! How fast a device makes labels at N = 8192, by gap, way of mixing and length of a dispatch, and
 //! how fast it scans.
 //!
-//! `cargo run --release -p gpu --example rate [device] [labels|scan] [labels in flight] [rounds]`;
-//! without a device, `gpu:software`. Ways take turns, and the median of the rounds is told, per
+//! `cargo run --release -p gpu --example gpu_rate [device] [labels|scan] [in flight] [rounds]`
+//! With no device it is `gpu:software`. Ways take turns, and the median of the rounds is told, per
 //! second and per second of CPU time: for a software device the latter is the one to compare.
 #![expect(clippy::expect_used, reason = "a measurement may stop at the first surprise")]
 
