@@ -25,6 +25,7 @@ pub(crate) use trash::{purge, undo, wipe};
 
 use crate::Failure;
 use crate::args::DataArgs;
+use crate::crew::{self, Crew};
 use crate::outcome::Result;
 use crate::place;
 use crate::settings::{self, Network};
@@ -67,4 +68,26 @@ pub(crate) fn open_shared(args: &DataArgs) -> Result<(Vec<Lock>, DataSet)> {
     let paths = place::paths(&places);
     let locks = Lock::shared_all(paths.iter().copied())?;
     Ok((locks, DataSet::open(&paths)?))
+}
+
+/// Names the files in which devices that made wrong labels had a part, now or in earlier runs.
+fn warn_of_liars(set: &DataSet, crew: &Crew) {
+    for name in crew.distrusted() {
+        let provenance = match set.provenance() {
+            Ok(provenance) => provenance,
+            Err(why) => {
+                tracing::warn!("what {name} made before cannot be told: {why}");
+                continue;
+            }
+        };
+        for (directory, maker, files) in provenance.makers {
+            if crew::took_part(name, &maker) {
+                tracing::warn!(
+                    "{name} made a wrong label, and had a part in label files {files} in {}: look \
+                     at them with `check --fraction 100`",
+                    directory.display()
+                );
+            }
+        }
+    }
 }

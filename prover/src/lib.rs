@@ -9,6 +9,7 @@ mod args;
 mod background;
 mod check;
 mod commands;
+mod crew;
 mod init;
 mod make;
 mod memory;

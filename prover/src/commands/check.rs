@@ -1,16 +1,14 @@
 //! `check`: reads every label, makes some again, and lists every range that is bad.
 
-use super::init::draw_below;
 use crate::args::{CheckArgs, DataArgs, ProofArgs};
 use crate::background;
 use crate::check::{BadRange, Check, Findings, Why};
-use crate::make::refuse_foreign;
+use crate::crew;
+use crate::make::{draw_below, refuse_foreign};
 use crate::outcome::{ExitCode, Failure, Result, answer};
-use crate::pace::Paced;
 use crate::settings::{self, Network};
 use crate::stop::Stop;
 use crate::{check, place};
-use cpu::Labels;
 use plot::{DataSet, Lock, PlotError};
 use post::ScryptN;
 use serde_json::json;
@@ -23,11 +21,10 @@ pub(crate) fn check(args: &CheckArgs) -> Result {
     let stop = Stop::on_signals()?;
     background::enter(&args.work);
     let Opened { locks, set, n, record } = Opened::new(&args.data, &network)?;
-    let mut labels = Labels::new(set.metadata().commitment(), n, settings::threads(&args.work));
-    let mut labels = Paced::new(&mut labels, settings::pace(&args.work));
+    let mut crew = crew::of(&args.work, set.metadata().commitment(), n);
     let mut check = Check {
         set: &set,
-        labeler: &mut labels,
+        labeler: &mut crew,
         percent,
         seed: draw_below(u64::MAX),
         record,

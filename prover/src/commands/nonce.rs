@@ -1,14 +1,11 @@
 //! `nonce`: the VRF nonce of data that is on disk.
 
-use super::init::draw_below;
 use crate::args::{NonceArgs, ProofArgs};
-use crate::make::{MakeError, Maker};
+use crate::make::MakeError;
 use crate::outcome::{ExitCode, Result, answer};
-use crate::pace::Paced;
 use crate::progress::Progress;
 use crate::stop::Stop;
-use crate::{background, settings, vrf};
-use cpu::Labels;
+use crate::{background, crew, settings, vrf};
 use post::label::LabelFault;
 use serde_json::json;
 
@@ -32,13 +29,8 @@ pub(crate) fn nonce(args: &NonceArgs) -> Result {
     });
     drop(progress);
     let found = best.and_then(|best| {
-        let commitment = set.metadata().commitment();
-        let mut labels = Labels::new(commitment, n, settings::threads(&args.work));
-        let mut labels = Paced::new(&mut labels, settings::pace(&args.work));
-        let mut draw = draw_below;
-        let maker =
-            &mut Maker { commitment, n, labeler: &mut labels, stop: &stop, draw: &mut draw };
-        vrf::settle(&mut set, maker, best)
+        let mut crew = crew::of(&args.work, set.metadata().commitment(), n);
+        vrf::settle(&mut set, &mut crew, &stop, best)
     });
     let found = match found {
         Err(MakeError::Label(LabelFault::Stopped)) => {

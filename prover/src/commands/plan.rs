@@ -2,20 +2,18 @@
 
 use super::space::Request;
 use crate::args::PlanArgs;
+use crate::crew;
 use crate::outcome::{ExitCode, Result, answer};
 use crate::progress::{human, human_time};
-use crate::settings;
 use bytesize::ByteSize;
-use cpu::Labels;
 use plot::Share;
-use post::{LABEL_BYTES, Labeler};
+use post::LABEL_BYTES;
 use serde_json::json;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-/// How long the speed is measured.
+/// How long the speed is measured, and until what was begun by then is made.
 const TRIAL: Duration = Duration::from_secs(2);
-/// Labels of a step of the trial.
-const TRIAL_LABELS: u64 = 64;
 
 /// Says what `init` would do with the same flags.
 pub(crate) fn plan(args: &PlanArgs) -> Result {
@@ -66,16 +64,13 @@ pub(crate) fn plan(args: &PlanArgs) -> Result {
     Ok(ExitCode::Done)
 }
 
-/// Labels a second on this machine, as busy as it is.
+/// Labels a second on this machine by all devices, as busy as it is.
 fn rate(request: &Request, args: &PlanArgs) -> Result<f64> {
-    let threads = settings::threads(&args.work);
-    let mut labels = Labels::new(request.metadata.commitment(), request.n, threads);
-    let step = TRIAL_LABELS * threads.get() as u64;
-    let mut out = vec![0; usize::try_from(step).unwrap_or(0) * LABEL_BYTES];
-    let (start, mut made) = (Instant::now(), 0);
-    while start.elapsed() < TRIAL {
-        labels.fill(made..made + step, &mut out, &|| false)?;
-        made += step;
-    }
-    Ok(made as f64 / start.elapsed().as_secs_f64())
+    let mut crew = crew::of(&args.work, request.metadata.commitment(), request.n);
+    let start = Instant::now();
+    crew.run(&[0..u64::MAX], &|| false, &mut |_| {
+        let enough = start.elapsed() >= TRIAL;
+        Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(crew.shares().iter().map(|share| share.rate).sum())
 }
