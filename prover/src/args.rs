@@ -460,11 +460,19 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = concat!(
-    "Example:\n  postmesh-prover devices --json\n\n",
-    "Exit codes: 0 listed, be there GPUs or none · 2 wrong usage · 3 the GPUs could not be listed: \
-     a driver hangs or crashes"
+    "Example:\n  postmesh-prover devices --probe --device gpu\n\n",
+    "Exit codes: 0 listed, be there GPUs or none · 2 wrong usage · 3 the GPUs could not be listed, \
+     or one not be measured: a driver hangs or crashes"
 ))]
 pub(crate) struct DevicesArgs {
+    /// Measure each device that --device means, for some seconds: labels, and the scan of a proof
+    #[arg(long)]
+    pub(crate) probe: bool,
+    /// scrypt's N of the labels
+    #[arg(long, value_name = "N", default_value_t = 8192, requires = "probe")]
+    pub(crate) scrypt_n: u32,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
     /// Print them as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -5,16 +5,18 @@
 
 mod display;
 mod fallback;
+mod probe;
 mod tuned;
 mod tunings;
 
+pub(crate) use probe::{Probe, probe};
 pub(crate) use tunings::{Entry, Tunings};
 
 use crate::args::{DeviceArg, WorkArgs};
 use crate::outcome::{Failure, Result};
 use crate::settings;
 use crate::worker::{
-    About, Launcher, LabelsJob, Patience, RemoteLabels, RemoteScan, ScanJob, WorkerFault,
+    About, LabelsJob, Launcher, Patience, RemoteLabels, RemoteScan, ScanJob, WorkerFault,
 };
 use core::time::Duration;
 use cpu::{Labels, Scan};

@@ -1,12 +1,16 @@
 //! `devices`: what can compute here, what it is used for, and why something is not used.
 
 use crate::args::DevicesArgs;
-use crate::devices::{self, CPU, Entry, Tunings};
-use crate::outcome::{ExitCode, Result, answer};
+use crate::background;
+use crate::devices::{self, CPU, Entry, Probe, Tunings};
+use crate::outcome::{ExitCode, Failure, Result, answer};
+use crate::stop::Stop;
 use crate::worker::{About, Launcher, Patience, WorkerFault};
 use bytesize::ByteSize;
-use gpu::{Backend, Gap, Kind, Mixing, Skip};
+use gpu::{Backend, Kind, Mixing, Skip};
+use post::ScryptN;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 /// What a device that is used is used for.
@@ -14,28 +18,88 @@ const USES: [&str; 2] = ["init", "prove"];
 
 /// Lists the CPU, and every GPU once.
 pub(crate) fn devices(args: &DevicesArgs) -> Result {
+    let probes = if args.probe { probes(args)? } else { Probes::new() };
     let listed = crate::worker::list(&Launcher::own()?, Patience::default());
-    let known = Tunings::of_user().map(|tunings| tunings.all()).unwrap_or_default();
-    if args.json { as_json(&listed, &known)? } else { for_people(&listed, &known)? }
-    Ok(if listed.is_ok() { ExitCode::Done } else { ExitCode::CouldNot })
+    let tunings = Tunings::of_user().map(|tunings| tunings.all()).unwrap_or_default();
+    let known = Known { tunings, probes };
+    if args.json {
+        as_json(&listed, &known)?
+    } else {
+        for_people(&listed, &known)?
+    }
+    let done = listed.is_ok() && known.probes.values().all(std::result::Result::is_ok);
+    Ok(if done { ExitCode::Done } else { ExitCode::CouldNot })
 }
 
 type Listed = std::result::Result<Vec<About>, WorkerFault>;
 
-/// What is known of a device with the driver that it has now.
-fn tunings<'a>(about: &'a About, known: &'a [Entry]) -> impl Iterator<Item = &'a Entry> {
-    known.iter().filter(|it| it.key.device == about.name && it.key.driver == about.driver)
+/// What was measured now, by name; or why it could not be.
+type Probes = BTreeMap<String, std::result::Result<Probe, String>>;
+
+/// Measures the devices that are meant.
+fn probes(args: &DevicesArgs) -> Result<Probes> {
+    let n = ScryptN::new(args.scrypt_n).map_err(|bad| Failure::usage(bad.to_string()))?;
+    let stop = Stop::on_signals()?;
+    background::enter(&args.work);
+    let mut probes = Probes::new();
+    for chosen in devices::chosen(&args.work)? {
+        let probe = devices::probe(&chosen, n, &args.work, &|| stop.is_set());
+        probes.insert(chosen.name().to_owned(), probe.map_err(|why| why.to_string()));
+    }
+    Ok(probes)
+}
+
+/// What is known beside what drivers say.
+struct Known {
+    tunings: Vec<Entry>,
+    probes: Probes,
+}
+
+impl Known {
+    /// Tunings of a device with the driver that it has now.
+    fn tunings<'a>(&'a self, about: &'a About) -> impl Iterator<Item = &'a Entry> {
+        let is_its = |it: &&Entry| it.key.device == about.name && it.key.driver == about.driver;
+        self.tunings.iter().filter(is_its)
+    }
+
+    /// What was measured of a device now.
+    fn probe_as_json(&self, name: &str) -> Value {
+        match self.probes.get(name) {
+            None => Value::Null,
+            Some(Err(why)) => json!({ "fault": why }),
+            Some(Ok(probe)) => json!({
+                "label_kernel": probe.label_kernel, "labels_per_second": probe.labels_per_second,
+                "scan_kernel": probe.scan_kernel,
+                "scan_bytes_per_second": probe.scan_bytes_per_second,
+            }),
+        }
+    }
+
+    fn probe_for_people(&self, name: &str) -> std::io::Result<()> {
+        match self.probes.get(name) {
+            None => Ok(()),
+            Some(Err(why)) => answer!("  not measured   {why}"),
+            Some(Ok(probe)) => answer!(
+                "  measured       {:.0} labels/s ({}); scan {}/s ({}{})",
+                probe.labels_per_second,
+                probe.label_kernel,
+                ByteSize::b(probe.scan_bytes_per_second as u64),
+                probe.scan_kernel,
+                if name == CPU { ", one thread" } else { "" }
+            ),
+        }
+    }
 }
 
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-fn as_json(listed: &Listed, known: &[Entry]) -> std::io::Result<()> {
+fn as_json(listed: &Listed, known: &Known) -> std::io::Result<()> {
     let cpu = json!({
         "name": CPU, "stable": true, "kind": "cpu", "threads": threads(),
         "label_kernels": cpu::label_kernels(), "scan_kernels": cpu::scan_kernels(),
-        "uses": USES, "skipped": null,
+        "uses": USES, "skipped": null, "probe": known.probe_as_json(CPU),
     });
     let gpus = listed.iter().flatten().map(|about| gpu_as_json(about, known));
     let devices: Vec<_> = [cpu].into_iter().chain(gpus).collect();
@@ -43,9 +107,9 @@ fn as_json(listed: &Listed, known: &[Entry]) -> std::io::Result<()> {
     answer!("{}", json!({ "devices": devices, "fault": fault }))
 }
 
-fn gpu_as_json(about: &About, known: &[Entry]) -> Value {
+fn gpu_as_json(about: &About, known: &Known) -> Value {
     let About { name, stable, model, kind, backend, also, driver, binding_bytes, skip } = about;
-    let tuned = tunings(about, known).map(|entry| {
+    let tuned = known.tunings(about).map(|entry| {
         json!({
             "scrypt_n": entry.key.n, "dispatch_ms": entry.key.target_ms,
             "lookup_gap": entry.tuning.gap.get(), "mixing": entry.tuning.mixing,
@@ -58,15 +122,16 @@ fn gpu_as_json(about: &About, known: &[Entry]) -> Value {
         "uses": if skip.is_none() { &USES[..] } else { &[] },
         "skipped": skip.as_ref().map(ToString::to_string),
         "dispatch_ms": devices::target(about, false).as_millis() as u64,
-        "tuned": tuned.collect::<Vec<_>>(),
+        "tuned": tuned.collect::<Vec<_>>(), "probe": known.probe_as_json(name),
     })
 }
 
-fn for_people(listed: &Listed, known: &[Entry]) -> std::io::Result<()> {
+fn for_people(listed: &Listed, known: &Known) -> std::io::Result<()> {
     answer!("{CPU}")?;
     answer!("  used for       {}, by {} threads", USES.join(", "), threads())?;
     let (labels, scan) = (cpu::label_kernels().join(", "), cpu::scan_kernels().join(", "));
     answer!("  kernels        labels {labels}; scan {scan}; the first is used")?;
+    known.probe_for_people(CPU)?;
     match listed {
         Ok(listed) if listed.is_empty() => answer!("{}.", devices::none_usable(listed)),
         Ok(listed) => listed.iter().try_for_each(|about| gpu_for_people(about, known)),
@@ -76,7 +141,7 @@ fn for_people(listed: &Listed, known: &[Entry]) -> std::io::Result<()> {
     }
 }
 
-fn gpu_for_people(about: &About, known: &[Entry]) -> std::io::Result<()> {
+fn gpu_for_people(about: &About, known: &Known) -> std::io::Result<()> {
     let About { name, model, kind, backend, also, driver, binding_bytes, .. } = about;
     let fleeting = if about.stable { "" } else { " (may be called otherwise after a change)" };
     answer!("{name}{fleeting}")?;
@@ -102,7 +167,7 @@ fn gpu_for_people(about: &About, known: &[Entry]) -> std::io::Result<()> {
         let dispatch = devices::target(about, false).as_millis();
         answer!("  dispatches     of {dispatch} ms{why}")?;
     }
-    for Entry { key, tuning, labels_per_second } in tunings(about, known) {
+    for Entry { key, tuning, labels_per_second } in known.tunings(about) {
         let mixing = match tuning.mixing {
             Mixing::Plain => "",
             Mixing::Cooperative => ", cooperative",
@@ -112,11 +177,11 @@ fn gpu_for_people(about: &About, known: &[Entry]) -> std::io::Result<()> {
             "  tuned          N = {}, {} ms: gap {}{mixing}, {} labels at a time{rate}",
             key.n,
             key.target_ms,
-            Gap::get(tuning.gap),
+            tuning.gap.get(),
             tuning.labels
         )?;
     }
-    Ok(())
+    known.probe_for_people(name)
 }
 
 fn kind_name(kind: Kind) -> &'static str {

@@ -54,6 +54,7 @@ impl Tuned {
         if is_new || is_measured {
             let (key, tuning) = (self.key.clone(), state.tuning);
             let rate = is_measured.then(|| self.labels / self.seconds);
+            tracing::debug!("{}: {rate:?} labels/s by {state:?}", self.key.device);
             let entry = Entry { key, tuning, labels_per_second: rate };
             if let Err(why) = tunings.keep(&entry) {
                 tracing::warn!("what was learned of a device is not kept: {why}");

@@ -10,7 +10,7 @@ const FRAME_BYTES_MAX: usize = 128 * 1024;
 
 /// Bytes that are no message.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(super) enum BadFrame {
+pub(crate) enum BadFrame {
     #[error("a message of {0} bytes")]
     TooLong(usize),
     #[error("what is no message")]

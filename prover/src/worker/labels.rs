@@ -110,11 +110,7 @@ impl RemoteLabels {
 
 /// The smallest of the labels that came back, made again here: what a device says of it is not
 /// believed. Labels compare as big-endian numbers, and the stored half decides.
-fn smallest(
-    job: &LabelsJob,
-    first: u64,
-    labels: &[u8],
-) -> Result<Option<Candidate>, WorkerFault> {
+fn smallest(job: &LabelsJob, first: u64, labels: &[u8]) -> Result<Option<Candidate>, WorkerFault> {
     let stored = labels.as_chunks::<LABEL_BYTES>().0;
     let numbered = (first..).zip(stored);
     let Some((index, stored)) = numbered.min_by_key(|(_, stored)| u128::from_be_bytes(**stored))

@@ -1,7 +1,7 @@
 //! The worker's side: questions in on stdin, answers out on stdout, until the one who asks is gone.
 
 use super::frame;
-use super::message::{HIT_BYTES, About, Keys, Reply, Request, State};
+use super::message::{About, HIT_BYTES, Keys, Reply, Request, State};
 use crate::outcome::ExitCode;
 use core::convert::Infallible;
 use core::time::Duration;
@@ -23,13 +23,9 @@ const TEXT_MAX: usize = 2000;
 
 /// The hidden subcommand `worker`. Ends with the process that started it.
 pub(crate) fn run() -> ExitCode {
-    match own_stdout().and_then(|output| serve(io::stdin(), output)) {
-        Ok(never) => match never {},
-        Err(why) => {
-            eprintln!("the worker has nobody to work for: {why}");
-            ExitCode::CouldNot
-        }
-    }
+    let Err(why) = own_stdout().and_then(|output| serve(io::stdin(), output));
+    eprintln!("the worker has nobody to work for: {why}");
+    ExitCode::CouldNot
 }
 
 /// Our end of the pipe. What drivers print to stdout goes to stderr from now on.
@@ -50,10 +46,7 @@ fn own_stdout() -> io::Result<File> {
 /// Ends this process at once, since an orderly exit asks drivers that may hang.
 fn end() -> ! {
     #[cfg(unix)]
-    let _ = rustix::process::kill_process(
-        rustix::process::getpid(),
-        rustix::process::Signal::KILL,
-    );
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     std::process::exit(ExitCode::Done as i32)
 }
 

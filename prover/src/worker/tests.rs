@@ -34,7 +34,8 @@ const IMPATIENT: Patience =
 fn be_a_worker() {
     // The harness prints to stdout, so the pipe is another.
     let output = File::options().write(true).open("/dev/fd/3").unwrap();
-    serve::serve(std::io::stdin(), output).unwrap();
+    let Err(why) = serve::serve(std::io::stdin(), output);
+    panic!("{why}");
 }
 
 /// Not a test: a prover that is killed while its worker is busy.
@@ -119,9 +120,8 @@ fn a_worker_makes_the_labels_that_the_cpu_makes() {
 #[test]
 fn a_worker_finds_the_hits_that_the_cpu_finds() {
     let Some(device) = device() else { return };
-    let keys: Vec<_> = (0..3)
-        .map(|group| GroupKeys::new(&Challenge([group; 32]), NonceGroup(group), 5))
-        .collect();
+    let keys: Vec<_> =
+        (0..3).map(|group| GroupKeys::new(&Challenge([group; 32]), NonceGroup(group), 5)).collect();
     let threshold = Threshold { top: 2, low: 1 << 50 };
     let mut labels = expected(0..1000, 2).0;
     labels.extend([9; 5]);
