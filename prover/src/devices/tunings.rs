@@ -177,7 +177,7 @@ mod tests {
             fs::write(&tunings.path, damaged).unwrap();
             assert_eq!(tunings.all(), []);
             tunings.keep(&entry).unwrap();
-            assert_eq!(tunings.all(), [entry.clone()]);
+            assert_eq!(tunings.all(), std::slice::from_ref(&entry));
         }
     }
 

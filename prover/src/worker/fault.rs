@@ -1,6 +1,7 @@
 //! What can go wrong with a worker, in words that a user understands.
 
 use super::frame::BadFrame;
+use core::time::Duration;
 use post::label::LabelFault;
 use std::io;
 use thiserror::Error;
@@ -13,10 +14,10 @@ pub(crate) enum WorkerFault {
     Stopped,
     #[error("a worker process could not be started: {0}")]
     Start(io::Error),
-    #[error("it did not answer for {seconds} s; its worker was stopped")]
+    #[error("it did not answer for {} s; its worker was stopped", .patience.as_secs_f64())]
     Silent {
         /// How long nothing was heard of it.
-        seconds: u64,
+        patience: Duration,
     },
     /// The driver crashed, or the system killed the worker.
     #[error("its worker ended by itself ({status}{})", words(.said))]

@@ -200,7 +200,7 @@ impl Process {
                 Ok(piece) => return Ok(piece),
                 Err(RecvTimeoutError::Disconnected) => return Err(self.ended()),
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
-                    return Err(WorkerFault::Silent { seconds: wait.patience.as_secs() });
+                    return Err(WorkerFault::Silent { patience: wait.patience });
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }

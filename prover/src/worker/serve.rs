@@ -69,7 +69,7 @@ pub(super) fn serve(
     loop {
         let Ok((request, raw)) = asked.recv() else { end() };
         let (reply, raw) = server.answer(&request, &raw).unwrap_or_else(|no| (no, Vec::new()));
-        server.output().say(&reply, &raw)?;
+        locked(&server.output).say(&reply, &raw)?;
     }
 }
 
@@ -138,10 +138,6 @@ impl From<Fault> for Reply {
 }
 
 impl<W: Write + Send> Server<W> {
-    fn output(&self) -> MutexGuard<'_, Output<W>> {
-        self.output.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn answer(&mut self, request: &Request, raw: &[u8]) -> Answer {
         match request {
             Request::List => {
@@ -182,7 +178,7 @@ impl<W: Write + Send> Server<W> {
     }
 
     fn fill(&mut self, first: u64, labels: u64) -> Answer {
-        let Self { output, labels: maker, .. } = self;
+        let (output, maker) = (&self.output, &mut self.labels);
         let maker = maker.as_mut().ok_or_else(|| refused("no device was opened for labels"))?;
         let end = first.checked_add(labels).ok_or_else(|| refused("labels without an index"))?;
         let bytes = usize::try_from(labels).ok().and_then(|labels| labels.checked_mul(LABEL_BYTES));
@@ -191,7 +187,7 @@ impl<W: Write + Send> Server<W> {
         out.try_reserve_exact(bytes).map_err(refused)?;
         out.resize(bytes, 0);
         let sign = || {
-            output.lock().unwrap_or_else(PoisonError::into_inner).give_sign();
+            locked(output).give_sign();
             false
         };
         maker.try_fill(first..end, &mut out, &sign)?;
@@ -206,6 +202,10 @@ impl<W: Write + Send> Server<W> {
         let mut devices = self.devices().iter();
         devices.find(|device| device.name.to_string() == name).ok_or(Reply::NoDevice)
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn refused(why: impl ToString) -> Reply {

@@ -78,7 +78,10 @@ fn device() -> Option<String> {
 }
 
 fn labels(launcher: Launcher, patience: Patience, n: u32) -> RemoteLabels {
-    let device = device().unwrap_or_else(|| "gpu:software".to_owned());
+    labels_on(device().unwrap(), launcher, patience, n)
+}
+
+fn labels_on(device: String, launcher: Launcher, patience: Patience, n: u32) -> RemoteLabels {
     let n = ScryptN::new(n).unwrap();
     let (commitment, target, tuning) = (COMMITMENT, TARGET, Some(TUNING));
     RemoteLabels::new(launcher, patience, LabelsJob { device, commitment, n, target, tuning })
@@ -225,11 +228,11 @@ fn filled(bytes: u64) -> Reply {
 }
 
 /// The fault of a program that says something, does something else, and is asked for 8 labels.
-fn fault_of(root: &Path, says: &[u8], then: &str) -> String {
+fn fault_of(root: &Path, patience: Patience, says: &[u8], then: &str) -> String {
     let file = root.join("says");
     fs::write(&file, says).unwrap();
     let rogue = shell(&format!("cat \"$1\"; {then}"), &[file.to_str().unwrap()]);
-    let mut labels = labels(rogue, IMPATIENT, 2);
+    let mut labels = labels_on("gpu:rogue".to_owned(), rogue, patience, 2);
     let fault = fill(&mut labels, 0..8).unwrap_err().to_string();
     assert_eq!(labels.process(), None);
     fault
@@ -238,14 +241,18 @@ fn fault_of(root: &Path, says: &[u8], then: &str) -> String {
 #[test]
 fn rogues_are_found_out_and_nobody_waits_for_them() {
     let root = tempfile::tempdir().unwrap();
-    let fault_of = |says: &[u8], then| fault_of(root.path(), says, then);
     let hang = "exec sleep 1000";
-    let silent = "it did not answer for 0 s; its worker was stopped";
-    assert_eq!(fault_of(&[], hang), silent);
-    assert_eq!(fault_of(&says(&[ready()], &[]), hang), silent);
-    assert_eq!(fault_of(&says(&[ready(), Reply::Alive], &[1, 0]), hang), silent);
-    // As many bytes as were announced, but one.
-    assert_eq!(fault_of(&says(&[ready(), filled(128)], &[7; 127]), hang), silent);
+    for said in [
+        Vec::new(),
+        says(&[ready()], &[]),
+        says(&[ready(), Reply::Alive], &[1, 0]),
+        // As many bytes as were announced, but one.
+        says(&[ready(), filled(128)], &[7; 127]),
+    ] {
+        let found = fault_of(root.path(), IMPATIENT, &said, hang);
+        assert_eq!(found, "it did not answer for 0.2 s; its worker was stopped");
+    }
+    let fault_of = |says: &[u8], then| fault_of(root.path(), PATIENT, says, then);
     let ended = "its worker ended by itself (exit status: 7, its last words: oh dear)";
     assert_eq!(fault_of(&[], "echo what now >&2; echo oh dear >&2; exit 7"), ended);
     let ended = "its worker ended by itself (exit status: 0)";
@@ -265,7 +272,8 @@ fn rogues_are_found_out_and_nobody_waits_for_them() {
     }
     let garbage = fault_of(&[], "exec cat /dev/urandom");
     assert!(garbage.starts_with("its worker said what makes no sense: "), "{garbage}");
-    let nothing = labels(Launcher::other("/no/such/program", &[]), IMPATIENT, 2)
+    let nobody = Launcher::other("/no/such/program", &[]);
+    let nothing = labels_on("gpu:rogue".to_owned(), nobody, PATIENT, 2)
         .fill(0..0, &mut [], &|| false)
         .unwrap_err();
     assert!(nothing.to_string().contains("could not be started"), "{nothing}");
@@ -303,7 +311,7 @@ fn hits_where_none_can_be_are_refused() {
         let file = root.path().join("says");
         fs::write(&file, said).unwrap();
         let rogue = shell("cat \"$1\"; exec sleep 1000", &[file.to_str().unwrap()]);
-        let mut scan = RemoteScan::new(rogue, IMPATIENT, job.clone());
+        let mut scan = RemoteScan::new(rogue, PATIENT, job.clone());
         scan.scan(LabelIndex(100), &[0; 32]).map_err(|fault| fault.to_string())
     };
     let good = [hit(100, 16), hit(100, 31), hit(101, 16)];
