@@ -58,6 +58,11 @@ pub(crate) enum Command {
     Info(InfoArgs),
     /// Answer a node's requests for proofs
     Serve(ServeArgs),
+    /// List what can compute here, and why something is not used
+    Devices(DevicesArgs),
+    /// Drive a GPU for the process that started this one
+    #[command(hide = true)]
+    Worker,
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -66,6 +71,20 @@ pub(crate) enum Command {
 }
 
 impl Args {
+    /// What is to work, for commands that compute.
+    pub(crate) fn work(&self) -> Option<&WorkArgs> {
+        match &self.command {
+            Command::Init(args) => Some(&args.work),
+            Command::Plan(args) => Some(&args.work),
+            Command::Prove(args) => Some(&args.work),
+            Command::Check(args) => Some(&args.work),
+            Command::Repair(args) => Some(&args.work),
+            Command::Nonce(args) => Some(&args.work),
+            Command::Serve(args) => Some(&args.work),
+            _ => None,
+        }
+    }
+
     /// Whether the answer is wanted for machines.
     pub(crate) fn json(&self) -> bool {
         match &self.command {
@@ -83,7 +102,8 @@ impl Args {
             Command::Nonce(args) => args.json,
             Command::Info(args) => args.json,
             Command::Serve(args) => args.json,
-            Command::Completions { .. } => false,
+            Command::Devices(args) => args.json,
+            Command::Worker | Command::Completions { .. } => false,
         }
     }
 }
@@ -117,9 +137,14 @@ pub(crate) struct ProofArgs {
 /// What does the work.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct WorkArgs {
-    /// Which device computes
-    #[arg(long, value_enum, default_value_t = Device::Cpu)]
-    pub(crate) device: Device,
+    /// What computes: auto (every usable GPU, and the CPU), cpu, gpu (every usable GPU), or a name
+    /// that `devices` lists; given several times for several
+    #[arg(long, value_name = "auto|cpu|gpu|NAME", default_value = "auto")]
+    pub(crate) device: Vec<DeviceArg>,
+    /// Keep GPUs responsive: dispatches of 10 ms instead of 50; set by itself for a card whose
+    /// display is in use
+    #[arg(long)]
+    pub(crate) polite: bool,
     /// CPU threads [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
@@ -132,10 +157,38 @@ pub(crate) struct WorkArgs {
     pub(crate) duty: Option<u8>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Device {
-    /// The processor
+/// A device, or several, as they are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DeviceArg {
+    /// Every usable GPU, and the CPU.
+    Auto,
+    /// The processor.
     Cpu,
+    /// Every usable GPU.
+    Gpu,
+    /// The one of this name.
+    Named(String),
+}
+
+impl DeviceArg {
+    /// Whether the CPU alone will not do.
+    pub(crate) fn demands_a_gpu(&self) -> bool {
+        matches!(self, Self::Gpu | Self::Named(_))
+    }
+}
+
+impl FromStr for DeviceArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "gpu" => Ok(Self::Gpu),
+            name if name.starts_with("gpu:") => Ok(Self::Named(name.to_owned())),
+            _ => Err("say auto, cpu, gpu, or a name that `postmesh-prover devices` lists".into()),
+        }
+    }
 }
 
 /// How a proof is searched for: what `prove` and `serve` have in common.
@@ -405,6 +458,26 @@ pub(crate) struct ServeArgs {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
+    "Example:\n  postmesh-prover devices --probe --device gpu\n\n",
+    "Exit codes: 0 listed, be there GPUs or none · 2 wrong usage · 3 the GPUs could not be listed, \
+     or one not be measured: a driver hangs or crashes"
+))]
+pub(crate) struct DevicesArgs {
+    /// Measure each device that --device means, for some seconds: labels, and the scan of a proof
+    #[arg(long)]
+    pub(crate) probe: bool,
+    /// scrypt's N of the labels
+    #[arg(long, value_name = "N", default_value_t = 8192, requires = "probe")]
+    pub(crate) scrypt_n: u32,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// Print them as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Prints a completion script.
 pub(crate) fn completions(shell: Shell) -> outcome::Result {
     let mut script = Vec::new();
@@ -420,6 +493,17 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn devices_are_kinds_or_names() {
+        let device = |text: &str| text.parse::<DeviceArg>();
+        assert_eq!(device("auto"), Ok(DeviceArg::Auto));
+        assert_eq!(device("gpu"), Ok(DeviceArg::Gpu));
+        assert_eq!(device("gpu:software"), Ok(DeviceArg::Named("gpu:software".to_owned())));
+        for bad in ["", "GPU", "cuda", "cpu0"] {
+            assert!(device(bad).unwrap_err().contains("devices"), "{bad}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The commands that do one thing and end: arguments in, answer on stdout, exit code.
 
 mod check;
+mod devices;
 mod info;
 mod init;
 mod move_;
@@ -13,6 +14,7 @@ mod space;
 mod trash;
 
 pub(crate) use check::check;
+pub(crate) use devices::devices;
 pub(crate) use info::info;
 pub(crate) use init::init;
 pub(crate) use move_::move_;

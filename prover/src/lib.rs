@@ -10,6 +10,7 @@ mod background;
 mod check;
 mod commands;
 mod crew;
+mod devices;
 mod init;
 mod make;
 mod memory;
@@ -26,12 +27,13 @@ mod session;
 mod settings;
 mod stop;
 mod vrf;
+mod worker;
 
 pub use outcome::ExitCode;
 use outcome::Failure;
 pub use proof_file::{BadProofFile, ProofFile};
 
-use args::{Args, Command};
+use args::{Args, Command, DeviceArg};
 use clap::Parser;
 use std::ffi::OsString;
 
@@ -43,6 +45,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return outcome::of_clap(&error),
     };
     outcome::logs(args.json());
+    if args.work().is_some_and(|work| work.device.iter().any(DeviceArg::demands_a_gpu)) {
+        let text = "no command works by GPU yet: say --device cpu, or leave it away";
+        return outcome::report(Err(Failure::usage(text)));
+    }
     let result = match args.command {
         Command::Init(args) => commands::init(&args),
         Command::Plan(args) => commands::plan(&args),
@@ -58,6 +64,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Nonce(args) => commands::nonce(&args),
         Command::Info(args) => commands::info(&args),
         Command::Serve(args) => serve::serve(&args),
+        Command::Devices(args) => commands::devices(&args),
+        Command::Worker => return worker::run(),
         Command::Completions { shell } => args::completions(shell),
     };
     outcome::report(result)

@@ -18,12 +18,14 @@ use machine::Machine;
 use memory::Memory;
 use post::label::LabelFault;
 use post::{Candidate, Commitment, LabelRange, Labeler, ScryptN};
+use serde::{Deserialize, Serialize};
 
 pub use layout::Gap;
 pub(crate) use layout::Limits;
 
 /// How a GPU reads rows of scratch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mixing {
     /// Each invocation its own.
     Plain,
@@ -37,7 +39,7 @@ impl Mixing {
 }
 
 /// What was found to be best for a device, its driver and N. Worth keeping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tuning {
     /// Which rows are stored.
     pub gap: Gap,

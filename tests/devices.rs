@@ -1,0 +1,70 @@
+//! The list of devices, by the real program: what it says on this machine, and without drivers.
+
+use crate::world::{World, run};
+use serde_json::Value;
+use std::process::Stdio;
+
+/// The devices that the program lists.
+fn listed(world: &World, environment: &[(&str, &str)]) -> Vec<Value> {
+    let mut command = world.prover(&["devices", "--json"]);
+    command.envs(environment.iter().copied());
+    let (code, answer, said) = run(command);
+    assert_eq!(code, Some(0), "{said}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["fault"], Value::Null);
+    answer["devices"].as_array().unwrap().clone()
+}
+
+#[test]
+fn every_device_is_listed_once_with_what_it_is_used_for() {
+    let devices = listed(&World::new(), &[]);
+    assert_eq!((&devices[0]["name"], &devices[0]["kind"]), (&"cpu".into(), &"cpu".into()));
+    assert!(devices[0]["threads"].as_u64().unwrap() > 0);
+    let mut names: Vec<_> = devices.iter().map(|it| it["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), devices.len());
+    for device in &devices {
+        // Either it is used or it is said why not.
+        let used = !device["uses"].as_array().unwrap().is_empty();
+        assert_eq!(used, device["skipped"].is_null(), "{device}");
+    }
+    let none = std::env::var("GPU").is_ok_and(|gpu| gpu == "none");
+    assert!(none || devices.len() > 1, "no GPU: install mesa-vulkan-drivers, or set GPU=none");
+    if let Some(software) = devices.iter().find(|it| it["name"] == "gpu:software") {
+        assert_eq!(software["uses"], Value::Array(Vec::new()));
+        assert!(software["binding_bytes"].as_u64().unwrap() > 0);
+    }
+}
+
+/// Vulkan's loader finds no driver.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_machine_without_a_gpu_is_told_so_and_works() {
+    let nowhere = [("VK_DRIVER_FILES", "/nowhere.json"), ("VK_ICD_FILENAMES", "/nowhere.json")];
+    let world = World::new();
+    assert_eq!(listed(&world, &nowhere).len(), 1);
+    let mut command = world.prover(&["devices"]);
+    let (code, answer, _) = run({
+        command.envs(nowhere);
+        command
+    });
+    assert_eq!(code, Some(0));
+    assert!(answer.contains("there is no GPU, or no driver for it"), "{answer}");
+}
+
+#[test]
+fn a_worker_that_nobody_asks_ends() {
+    let mut command = World::new().prover(&["worker"]);
+    command.stdin(Stdio::null());
+    let (_, answer, _) = run(command);
+    assert_eq!(answer, "");
+}
+
+#[test]
+fn what_is_no_device_is_refused_with_what_to_say() {
+    let (code, _, said) =
+        run(World::new().prover(&["plan", "--data-dir", "x", "--device", "cuda"]));
+    assert_eq!(code, Some(2));
+    assert!(said.contains("postmesh-prover devices"), "{said}");
+}
