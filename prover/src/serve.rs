@@ -7,7 +7,7 @@ use crate::args::{ProofArgs, ServeArgs, WorkArgs};
 use crate::background;
 use crate::outcome::{ExitCode, Failure, Result};
 use crate::place;
-use crate::prove::{Job, ProveError, Surroundings, prove};
+use crate::prove::{Hands, Job, ProveError, Surroundings, prove};
 use crate::randomx::Pows;
 use crate::session::{Action, Event, Session};
 use crate::settings::{self, Network};
@@ -249,7 +249,13 @@ impl Prover {
         };
         let stop = || stop.is_set();
         let pace = settings::pace(&self.work);
-        let around = Surroundings { pows: &self.pows, pace, stop: &stop, progress: &progress };
+        let around = Surroundings {
+            pows: &self.pows,
+            hands: &Hands::CPU,
+            pace,
+            stop: &stop,
+            progress: &progress,
+        };
         self.prove_in(paths, statement, &around).map_err(|failure| match failure {
             Failure::CouldNot(error) => match error.downcast_ref::<ProveError>() {
                 Some(ProveError::Stopped) => ProveFailure::Cancelled,

@@ -6,7 +6,7 @@ use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::proof_file::ProofFile;
-use crate::prove::{Job, ProveError, Surroundings};
+use crate::prove::{Hands, Job, ProveError, Surroundings};
 use crate::randomx::Pows;
 use crate::settings;
 use crate::stop::Stop;
@@ -46,7 +46,8 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
     let line = Mutex::new(None);
     let progress = |stage, done, total| show(&line, args.json, stage, done, total);
     let stop = || stop.is_set();
-    let around = Surroundings { pows: &pows, pace, stop: &stop, progress: &progress };
+    let around =
+        Surroundings { pows: &pows, hands: &Hands::CPU, pace, stop: &stop, progress: &progress };
     let proof = crate::prove::prove(&job, &directory, &around);
     drop(line);
     let proof = match proof {
