@@ -71,20 +71,6 @@ pub(crate) enum Command {
 }
 
 impl Args {
-    /// What is to work, for commands that compute.
-    pub(crate) fn work(&self) -> Option<&WorkArgs> {
-        match &self.command {
-            Command::Init(args) => Some(&args.work),
-            Command::Plan(args) => Some(&args.work),
-            Command::Prove(args) => Some(&args.work),
-            Command::Check(args) => Some(&args.work),
-            Command::Repair(args) => Some(&args.work),
-            Command::Nonce(args) => Some(&args.work),
-            Command::Serve(args) => Some(&args.work),
-            _ => None,
-        }
-    }
-
     /// Whether the answer is wanted for machines.
     pub(crate) fn json(&self) -> bool {
         match &self.command {

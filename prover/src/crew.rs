@@ -17,10 +17,11 @@ pub(crate) mod tests;
 pub(crate) use look::Draw;
 
 use crate::args::WorkArgs;
+use crate::devices::{self, Chosen};
 use crate::make::{MakeError, draw_below};
+use crate::outcome;
 use crate::pace::Paced;
 use crate::settings;
-use cpu::Labels;
 use floor::Floor;
 use look::{Inspector, Look};
 use post::label::{Candidate, LabelFault};
@@ -74,11 +75,17 @@ pub(crate) struct Crew {
 }
 
 /// The devices that were asked for.
-pub(crate) fn of(work: &WorkArgs, commitment: Commitment, n: ScryptN) -> Crew {
-    let labels = Labels::new(commitment, n, settings::threads(work));
-    let labeler = Box::new(Paced::new(Box::new(labels), settings::pace(work)));
-    let members = vec![Member { name: "cpu".to_owned(), labeler }];
-    Crew::new(commitment, n, members, Box::new(draw_below))
+///
+/// # Errors
+/// Those of [`devices::chosen`].
+pub(crate) fn of(work: &WorkArgs, commitment: Commitment, n: ScryptN) -> outcome::Result<Crew> {
+    let pace = settings::pace(work);
+    let member = |device: &Chosen| Member {
+        name: device.name().to_owned(),
+        labeler: Box::new(Paced::new(device.labels(commitment, n, work), pace)),
+    };
+    let members = devices::chosen(work)?.iter().map(member).collect();
+    Ok(Crew::new(commitment, n, members, Box::new(draw_below)))
 }
 
 impl Crew {

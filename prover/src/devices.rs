@@ -4,7 +4,6 @@
 //! with what the system says of displays.
 
 mod display;
-mod fallback;
 mod probe;
 mod tuned;
 mod tunings;
@@ -14,13 +13,13 @@ pub(crate) use tunings::{Entry, Tunings};
 
 use crate::args::{DeviceArg, WorkArgs};
 use crate::outcome::{Failure, Result};
+use crate::prove::{Device, Hands};
 use crate::settings;
 use crate::worker::{
     About, LabelsJob, Launcher, Patience, RemoteLabels, RemoteScan, ScanJob, WorkerFault,
 };
 use core::time::Duration;
 use cpu::{Labels, Scan};
-use fallback::Fallback;
 use gpu::{Kind, Skip};
 use post::search::{GroupKeys, Scanner, Threshold};
 use post::{Commitment, Labeler, ScryptN};
@@ -71,6 +70,27 @@ pub(crate) fn chosen(work: &WorkArgs) -> Result<Vec<Chosen>> {
         }
     });
     Ok(chosen.collect())
+}
+
+/// Who scans for proofs: where nothing is said of devices, those that help.
+///
+/// # Errors
+/// Those of [`chosen`].
+pub(crate) fn hands(work: &WorkArgs) -> Result<Hands> {
+    let mut hands = Hands { cpu: false, devices: vec![], measure: None };
+    for chosen in chosen(work)? {
+        match chosen {
+            Chosen::Cpu => hands.cpu = true,
+            Chosen::Gpu(gpu) => hands.devices.push(Device {
+                name: gpu.about.name.clone(),
+                open: Box::new(move |keys, threshold| Box::new(gpu.scan(keys, threshold))),
+            }),
+        }
+    }
+    if work.device.iter().all(|asked| *asked == DeviceArg::Auto) {
+        hands.measure = Some(Hands::WORTH);
+    }
+    Ok(hands)
 }
 
 /// What is asked for, each device once; `None` is the CPU.
@@ -185,7 +205,7 @@ impl Chosen {
         let scan = || Scan::new(keys.to_vec(), threshold, NonZeroUsize::MIN);
         match self {
             Self::Cpu => Box::new(scan()),
-            Self::Gpu(gpu) => Box::new(Fallback::new(gpu.scan(keys, threshold), scan())),
+            Self::Gpu(gpu) => Box::new(gpu.scan(keys, threshold)),
         }
     }
 }

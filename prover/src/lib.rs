@@ -33,7 +33,7 @@ pub use outcome::ExitCode;
 use outcome::Failure;
 pub use proof_file::{BadProofFile, ProofFile};
 
-use args::{Args, Command, DeviceArg};
+use args::{Args, Command};
 use clap::Parser;
 use std::ffi::OsString;
 
@@ -45,10 +45,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return outcome::of_clap(&error),
     };
     outcome::logs(args.json());
-    if args.work().is_some_and(|work| work.device.iter().any(DeviceArg::demands_a_gpu)) {
-        let text = "no command works by GPU yet: say --device cpu, or leave it away";
-        return outcome::report(Err(Failure::usage(text)));
-    }
     let result = match args.command {
         Command::Init(args) => commands::init(&args),
         Command::Plan(args) => commands::plan(&args),

@@ -5,6 +5,7 @@
 
 use crate::args::{ProofArgs, ServeArgs, WorkArgs};
 use crate::background;
+use crate::devices;
 use crate::outcome::{ExitCode, Failure, Result};
 use crate::place;
 use crate::prove::{Hands, Job, ProveError, Surroundings, prove};
@@ -36,6 +37,7 @@ struct Prover {
     nonces: u32,
     work: WorkArgs,
     pows: Pows,
+    hands: Hands,
 }
 
 /// Serves a node.
@@ -54,6 +56,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result {
         nonces: settings::nonces(args.proving.nonces)?,
         work: args.work.clone(),
         pows: Pows::new(args.proving.randomx, threads, pace),
+        hands: devices::hands(&args.work)?,
     });
     for plot in prover.plots()? {
         let PlotInfo { node_id, num_units, labels_per_unit, complete, .. } = plot;
@@ -251,7 +254,7 @@ impl Prover {
         let pace = settings::pace(&self.work);
         let around = Surroundings {
             pows: &self.pows,
-            hands: &Hands::CPU,
+            hands: &self.hands,
             pace,
             stop: &stop,
             progress: &progress,

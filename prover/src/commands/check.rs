@@ -21,7 +21,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result {
     let stop = Stop::on_signals()?;
     background::enter(&args.work);
     let Opened { locks, set, n, record } = Opened::new(&args.data, &network)?;
-    let mut crew = crew::of(&args.work, set.metadata().commitment(), n);
+    let mut crew = crew::of(&args.work, set.metadata().commitment(), n)?;
     let mut check = Check {
         set: &set,
         labeler: &mut crew,

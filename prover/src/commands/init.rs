@@ -32,7 +32,7 @@ pub(crate) fn init(args: &InitArgs) -> Result {
     let request = Request::new(&args.space)?;
     let (mut set, n) = arranged(request)?;
     let start = Instant::now();
-    let mut crew = crew::of(&args.work, set.metadata().commitment(), n);
+    let mut crew = crew::of(&args.work, set.metadata().commitment(), n)?;
     let stop = || stop.is_set();
     let made = Init { set: &mut set, crew: &mut crew, stop: &stop, json: args.json }.run();
     super::warn_of_liars(&set, &crew);

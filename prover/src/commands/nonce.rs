@@ -28,10 +28,8 @@ pub(crate) fn nonce(args: &NonceArgs) -> Result {
         progress.at(read);
     });
     drop(progress);
-    let found = best.and_then(|best| {
-        let mut crew = crew::of(&args.work, set.metadata().commitment(), n);
-        vrf::settle(&mut set, &mut crew, &stop, best)
-    });
+    let mut crew = crew::of(&args.work, set.metadata().commitment(), n)?;
+    let found = best.and_then(|best| vrf::settle(&mut set, &mut crew, &stop, best));
     let found = match found {
         Err(MakeError::Label(LabelFault::Stopped)) => {
             eprintln!("stopped: the VRF nonce is not known yet; run the same command again");

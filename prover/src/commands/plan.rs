@@ -66,7 +66,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result {
 
 /// Labels a second on this machine by all devices, as busy as it is.
 fn rate(request: &Request, args: &PlanArgs) -> Result<f64> {
-    let mut crew = crew::of(&args.work, request.metadata.commitment(), request.n);
+    let mut crew = crew::of(&args.work, request.metadata.commitment(), request.n)?;
     let start = Instant::now();
     crew.run(&[0..u64::MAX], &|| false, &mut |_| {
         let enough = start.elapsed() >= TRIAL;

@@ -2,11 +2,12 @@
 
 use crate::args::{ProveArgs, RandomXArg, VerifyArgs};
 use crate::background;
+use crate::devices;
 use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::proof_file::ProofFile;
-use crate::prove::{Hands, Job, ProveError, Surroundings};
+use crate::prove::{Job, ProveError, Surroundings};
 use crate::randomx::Pows;
 use crate::settings;
 use crate::stop::Stop;
@@ -41,13 +42,14 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
     };
     let params = Params { scrypt_n, ..network.params };
     let job = Job { statement, params, nonces, threads };
+    let hands = devices::hands(&args.work)?;
     let pace = settings::pace(&args.work);
     let pows = Pows::new(args.proving.randomx, threads.get(), pace);
     let line = Mutex::new(None);
     let progress = |stage, done, total| show(&line, args.json, stage, done, total);
     let stop = || stop.is_set();
     let around =
-        Surroundings { pows: &pows, hands: &Hands::CPU, pace, stop: &stop, progress: &progress };
+        Surroundings { pows: &pows, hands: &hands, pace, stop: &stop, progress: &progress };
     let proof = crate::prove::prove(&job, &directory, &around);
     drop(line);
     let proof = match proof {

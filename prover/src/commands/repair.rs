@@ -22,7 +22,7 @@ pub(crate) fn repair(args: &RepairArgs) -> Result {
     background::enter(&args.work);
     let (_locks, mut set) = super::open_exclusive(&args.data)?;
     let n = super::scrypt_n(&set, &network)?;
-    let mut crew = crew::of(&args.work, set.metadata().commitment(), n);
+    let mut crew = crew::of(&args.work, set.metadata().commitment(), n)?;
     let stop = || stop.is_set();
     let findings = find(args, &set, &mut crew, percent, &stop)?;
     if findings.stopped {

@@ -1,6 +1,7 @@
 //! Crews of devices that do what a test says, on real threads.
 
 use super::*;
+use cpu::Labels;
 use post::LabelIndex;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -65,7 +65,8 @@ fn labels(
     work: &WorkArgs,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<(String, f64), ProbeError> {
-    let mut labeler = chosen.labels(Commitment([0; 32]), n, work);
+    let labeler = chosen.labels(Commitment([0; 32]), n, work);
+    let mut labeler = Paced::new(labeler, settings::pace(work));
     let least = LABELS_A_THREAD * settings::threads(work).get() as u64;
     let step = |labeler: &dyn Labeler| match labeler.batch() {
         0 | 1 => least,
@@ -73,18 +74,14 @@ fn labels(
     };
     // Opens the device.
     labeler.fill(0..1, &mut [0; LABEL_BYTES], stop)?;
-    let mut labels = step(&*labeler);
+    let mut labels = step(&labeler);
     let (mut out, mut made, mut start) = (Vec::new(), 0, Instant::now());
     while start.elapsed() < TRIAL {
         out.resize(usize::try_from(labels).unwrap_or(0).saturating_mul(LABEL_BYTES), 0);
-        Paced::new(&mut *labeler, settings::pace(work)).fill(
-            made..made + labels,
-            &mut out,
-            stop,
-        )?;
+        labeler.fill(made..made + labels, &mut out, stop)?;
         made += labels;
         // A device that still tries how many labels suit it best is given the time.
-        let now = step(&*labeler);
+        let now = step(&labeler);
         if now != labels {
             (labels, made, start) = (now, 0, Instant::now());
         }

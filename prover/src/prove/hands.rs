@@ -21,8 +21,8 @@ const TRIAL_PIECES: usize = 4;
 /// Of so many labels one is scanned by the CPU too.
 const LOOKED_AT: usize = 512;
 
-/// Opens a device for the keys of a pass.
-type Open = dyn Fn(&[GroupKeys], Threshold) -> Result<Worker, ScanFault> + Send + Sync;
+/// A device for the keys of a pass. Whether it works shows when it is first asked.
+type Open = dyn Fn(&[GroupKeys], Threshold) -> Worker + Send + Sync;
 
 /// A device beside the CPU that can scan.
 pub(crate) struct Device {
@@ -44,12 +44,13 @@ pub(crate) struct Hands {
 
 impl Hands {
     /// The CPU alone.
+    #[cfg(test)]
     pub(crate) const CPU: Self = Self { cpu: true, devices: Vec::new(), measure: None };
 
     /// What the CPU scans in so many seconds is not worth waking a GPU for.
     pub(crate) const WORTH: f64 = 10.0;
 
-    /// The workers of a pass: at least one.
+    /// The workers of a pass: at least one, if anything may scan.
     pub(super) fn hire(
         &self,
         threads: NonZeroUsize,
@@ -61,28 +62,26 @@ impl Hands {
         let devices = match self.measure {
             _ if self.devices.is_empty() => vec![],
             Some(worth) => self.measured(threads, data, keys, threshold, worth),
-            None => self.opened(keys, threshold).map(|(_, worker)| worker).collect(),
+            // Where the CPU only stands in, all of it does.
+            None => {
+                let spare = if self.cpu { NonZeroUsize::MIN } else { threads };
+                self.opened(spare, keys, threshold).map(|(_, worker)| worker).collect()
+            }
         };
-        if !self.cpu && devices.is_empty() {
-            tracing::warn!("no device that was named can scan: the CPU does it");
-        }
-        let with_cpu = self.cpu || devices.is_empty();
-        let threads = if with_cpu { threads.get() } else { 0 };
+        let threads = if self.cpu { threads.get() } else { 0 };
         devices.into_iter().chain((0..threads).map(|_| thread())).collect()
     }
 
-    /// The devices, as far as they can be opened.
+    /// The devices, each with so many threads of the CPU to take its place.
     fn opened(
         &self,
+        spare: NonZeroUsize,
         keys: &[GroupKeys],
         threshold: Threshold,
     ) -> impl Iterator<Item = (&str, Worker)> {
-        self.devices.iter().filter_map(move |Device { name, open }| match open(keys, threshold) {
-            Ok(scanner) => Some((name.as_str(), guarded(name, scanner, keys, threshold))),
-            Err(why) => {
-                tracing::warn!("{name} cannot scan and is left out: {why}");
-                None
-            }
+        self.devices.iter().map(move |Device { name, open }| {
+            let plain = Scan::new(keys.to_vec(), threshold, spare);
+            (name.as_str(), guarded(name, open(keys, threshold), plain, keys, threshold))
         })
     }
 
@@ -104,7 +103,7 @@ impl Hands {
             return vec![];
         }
         let mut helpers = Vec::new();
-        for (name, mut worker) in self.opened(keys, threshold) {
+        for (name, mut worker) in self.opened(NonZeroUsize::MIN, keys, threshold) {
             let rate = rate(&mut *worker, &pieces).unwrap_or(0.0);
             let helps = rate > each;
             let verdict = if helps { "it helps" } else { "it is left alone" };
@@ -154,8 +153,13 @@ impl Data {
     }
 }
 
-fn guarded(name: &str, scanner: Worker, keys: &[GroupKeys], threshold: Threshold) -> Worker {
-    let plain = Scan::new(keys.to_vec(), threshold, NonZeroUsize::MIN);
+fn guarded(
+    name: &str,
+    scanner: Worker,
+    plain: Scan,
+    keys: &[GroupKeys],
+    threshold: Threshold,
+) -> Worker {
     let mut ciphers: Vec<_> =
         keys.iter().map(|keys| (keys.group, GroupCipher::new(keys))).collect();
     ciphers.sort_unstable_by_key(|(group, _)| *group);
