@@ -36,7 +36,7 @@ struct State {
     queue: Queue<Filled>,
     /// Why the run cannot go on.
     end: Option<MakeError>,
-    /// Whether the run is over, well or not.
+    /// Whether nothing is begun any more.
     closed: bool,
 }
 
@@ -168,6 +168,7 @@ impl<'a> Floor<'a> {
             Ok(filled) => state.queue.done(who, self.start.elapsed(), filled),
             Err(LabelFault::Stopped) if state.queue.wants(who) => {
                 state.end.get_or_insert(LabelFault::Stopped.into());
+                state.closed = true;
             }
             // It was told to leave: another made the range.
             Err(LabelFault::Stopped) => {}

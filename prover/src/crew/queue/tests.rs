@@ -3,6 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 use std::ops::Range;
+use std::slice::from_ref;
 
 /// How often a member that waits asks again.
 const TICK: f64 = 0.1;
@@ -251,7 +252,7 @@ fn with_nobody_left_it_ends() {
 
 #[test]
 fn a_failure_now_and_then_is_forgiven_and_three_in_a_row_are_not() {
-    let mut queue: Queue<()> = Queue::new(&[0..1 << 20], vec![Hand::default(); 2]);
+    let mut queue: Queue<()> = Queue::new(from_ref(&(0..1 << 20)), vec![Hand::default(); 2]);
     let now = Duration::ZERO;
     let begins = |queue: &mut Queue<()>| matches!(queue.next(0, 1, now), Next::Make(_));
     for _ in 0..3 {
@@ -272,7 +273,7 @@ fn a_failure_now_and_then_is_forgiven_and_three_in_a_row_are_not() {
 
 #[test]
 fn ranges_follow_the_rate() {
-    let mut queue = Queue::new(&[0..1 << 40], vec![Hand::default()]);
+    let mut queue = Queue::new(from_ref(&(0..1 << 40)), vec![Hand::default()]);
     let mut now = Duration::ZERO;
     let mut had = Vec::new();
     for milliseconds in [10, 10, 8000, 20, 20] {
@@ -288,7 +289,7 @@ fn ranges_follow_the_rate() {
 
 #[test]
 fn the_work_of_one_that_lied_is_made_again() {
-    let mut queue = Queue::new(&[0..320], vec![Hand::default(); 2]);
+    let mut queue = Queue::new(from_ref(&(0..320)), vec![Hand::default(); 2]);
     let now = Duration::ZERO;
     assert_eq!(queue.next(0, 1, now), Next::Make(0..64));
     assert_eq!(queue.next(1, 64, now), Next::Make(64..128));
