@@ -17,6 +17,9 @@ const NAP: Duration = Duration::from_millis(100);
 /// Labels of 16 bytes, and what the device says is the smallest.
 type Filled = (Vec<u8>, Option<Candidate>);
 
+/// Labels whose turn it is, and what each device contributed by now.
+type Ready = (queue::Made<Filled>, Vec<Share>);
+
 /// Looks at a range: gives its smallest label, or one that is wrong.
 type Look<'a> =
     dyn FnMut(&LabelRange, &[u8], Option<Candidate>) -> Result<Option<Candidate>, LabelIndex> + 'a;
@@ -109,7 +112,7 @@ impl<'a> Floor<'a> {
     }
 
     /// The labels whose turn it is, as soon as they are there; `None` when all are written.
-    fn next_made(&self) -> Result<Option<(queue::Made<Filled>, Vec<Share>)>, MakeError> {
+    fn next_made(&self) -> Result<Option<Ready>, MakeError> {
         let mut state = self.lock();
         loop {
             let made = state.queue.pop();
