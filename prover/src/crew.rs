@@ -148,7 +148,7 @@ impl Crew {
         stop: &(dyn Fn() -> bool + Sync),
         sink: &mut Sink<'_>,
     ) -> Result<(), MakeError> {
-        self.work(ranges, stop, sink, Inspector::to_keep)
+        self.work(ranges, stop, sink, Inspector::before_keeping)
     }
 
     fn work(
@@ -193,7 +193,7 @@ impl Labeler for Crew {
             smallest = Candidate::better(smallest, made.smallest);
             Ok(ControlFlow::Continue(()))
         };
-        match self.work(&[range], stop, &mut sink, Inspector::to_compare) {
+        match self.work(&[range], stop, &mut sink, Inspector::before_comparing) {
             Ok(()) => Ok(smallest),
             Err(MakeError::Label(fault)) => Err(fault),
             Err(other) => Err(LabelFault::Device(other.to_string())),

@@ -7,6 +7,7 @@ use plot::DataSet;
 use post::label::{Candidate, LabelFault, Scratch, label_in};
 use post::{Commitment, LABEL_BYTES, LabelIndex, LabelRange, ScryptN, vrf};
 use std::ops::ControlFlow;
+use std::slice::from_ref;
 
 /// So many labels may look smaller than they are (a block of zeros does) before it is said that
 /// the data is damaged. Each costs making it.
@@ -128,7 +129,7 @@ pub(crate) fn settle(
     tracing::info!("no label is small enough for a VRF nonce: searching past the data");
     let from = set.metadata().last_position.map_or(total, |last| last.max(total));
     let mut found = None;
-    crew.run(&[from..u64::MAX], stop, &mut |made| {
+    crew.run(from_ref(&(from..u64::MAX)), stop, &mut |made| {
         found = made.smallest.filter(good);
         match found {
             Some(candidate) => set.update(|metadata| metadata.set_vrf_nonce(candidate))?,

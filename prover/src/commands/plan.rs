@@ -10,6 +10,7 @@ use plot::Share;
 use post::LABEL_BYTES;
 use serde_json::json;
 use std::ops::ControlFlow;
+use std::slice::from_ref;
 use std::time::{Duration, Instant};
 
 /// How long the speed is measured, and until what was begun by then is made.
@@ -68,7 +69,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result {
 fn rate(request: &Request, args: &PlanArgs) -> Result<f64> {
     let mut crew = crew::of(&args.work, request.metadata.commitment(), request.n)?;
     let start = Instant::now();
-    crew.run(&[0..u64::MAX], &|| false, &mut |_| {
+    crew.run(from_ref(&(0..u64::MAX)), &|| false, &mut |_| {
         let enough = start.elapsed() >= TRIAL;
         Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;

@@ -17,6 +17,9 @@ const NAP: Duration = Duration::from_millis(100);
 /// Labels of 16 bytes, and what the device says is the smallest.
 type Filled = (Vec<u8>, Option<Candidate>);
 
+/// Labels whose turn it is, and what each device contributed by now.
+type Ready = (queue::Made<Filled>, Vec<Share>);
+
 /// Looks at a range: gives its smallest label, or one that is wrong.
 type Look<'a> =
     dyn FnMut(&LabelRange, &[u8], Option<Candidate>) -> Result<Option<Candidate>, LabelIndex> + 'a;
@@ -36,7 +39,7 @@ struct State {
     queue: Queue<Filled>,
     /// Why the run cannot go on.
     end: Option<MakeError>,
-    /// Whether the run is over, well or not.
+    /// Whether nothing is begun any more.
     closed: bool,
 }
 
@@ -109,7 +112,7 @@ impl<'a> Floor<'a> {
     }
 
     /// The labels whose turn it is, as soon as they are there; `None` when all are written.
-    fn next_made(&self) -> Result<Option<(queue::Made<Filled>, Vec<Share>)>, MakeError> {
+    fn next_made(&self) -> Result<Option<Ready>, MakeError> {
         let mut state = self.lock();
         loop {
             let made = state.queue.pop();
@@ -168,6 +171,7 @@ impl<'a> Floor<'a> {
             Ok(filled) => state.queue.done(who, self.start.elapsed(), filled),
             Err(LabelFault::Stopped) if state.queue.wants(who) => {
                 state.end.get_or_insert(LabelFault::Stopped.into());
+                state.closed = true;
             }
             // It was told to leave: another made the range.
             Err(LabelFault::Stopped) => {}

@@ -40,7 +40,7 @@ impl Inspector {
     ///
     /// # Errors
     /// The index of a label that is not what it should be.
-    pub(super) fn to_keep(
+    pub(super) fn before_keeping(
         &mut self,
         range: &LabelRange,
         labels: &[u8],
@@ -65,7 +65,7 @@ impl Inspector {
     ///
     /// # Errors
     /// The index of a label that is not what it should be.
-    pub(super) fn to_compare(
+    pub(super) fn before_comparing(
         &mut self,
         range: &LabelRange,
         labels: &[u8],

@@ -64,22 +64,30 @@ impl Hand {
         self.lied
     }
 
-    /// Seconds for so many labels: part of a batch takes as long as all of it.
+    /// Seconds for so many labels.
     fn needs(&self, labels: u64) -> Option<f64> {
-        let whole = labels.div_ceil(self.batch.max(1)).saturating_mul(self.batch.max(1));
-        self.seconds.map(|seconds| seconds * whole as f64)
+        self.seconds.map(|seconds| seconds * self.whole(labels))
     }
 
-    /// Learns from how long a range took. The mean with what was known: one hiccup is not the rate.
+    /// Labels in whole batches: part of one takes as long as all of it, if not less.
+    fn whole(&self, labels: u64) -> f64 {
+        let batch = self.batch.max(1);
+        labels.max(1).div_ceil(batch) as f64 * batch as f64
+    }
+
+    /// Learns from how long a range took: the mean with what was known, as one hiccup is not the
+    /// rate. A part of a batch shows only between which two values it is.
     fn took(&mut self, labels: u64, time: f64) {
-        let seconds = time.max(1e-9) / labels.max(1) as f64;
-        self.seconds = Some(self.seconds.map_or(seconds, |known| f64::midpoint(known, seconds)));
+        let time = time.max(1e-9);
+        let (least, most) = (time / self.whole(labels), time / labels.max(1) as f64);
+        let shown = |known: f64| f64::midpoint(known, known.clamp(least, most));
+        self.seconds = Some(self.seconds.map_or(least, shown));
         self.largest = self.largest.max(labels);
     }
 
     /// Learns from a range that it did not finish in this time.
     fn took_longer(&mut self, labels: u64, time: f64) {
-        let seconds = time / labels.max(1) as f64;
+        let seconds = time / self.whole(labels);
         self.seconds = Some(self.seconds.map_or(seconds, |known| known.max(seconds)));
     }
 }
@@ -287,9 +295,9 @@ impl<T> Queue<T> {
     }
 
     /// Labels that are in nobody's hands and not made.
-    fn left(&self) -> f64 {
+    fn left(&self) -> u64 {
         let back = self.back.iter().map(|(first, (end, _))| end - first);
-        self.fresh.iter().map(count).chain(back).map(|labels| labels as f64).sum()
+        self.fresh.iter().map(count).chain(back).fold(0, u64::saturating_add)
     }
 }
 
@@ -307,7 +315,7 @@ impl<T> Queue<T> {
         let rates: f64 = (0..self.hands.len()).map(|other| self.rate(other, now)).sum();
         let mut time = RANGE.min(WINDOW as f64 / 2.0 / rates);
         if !self.is_alone(who) {
-            time = time.min((self.left() / rates / 2.0).max(RANGE_LAST));
+            time = time.min((self.left() as f64 / rates / 2.0).max(RANGE_LAST));
         }
         let labels = ((time / seconds) as u64).min(hand.largest.saturating_mul(2));
         (labels / hand.batch * hand.batch).max(hand.batch)
@@ -387,16 +395,18 @@ impl<T> Queue<T> {
         (all - now.saturating_sub(job.since).as_secs_f64()).abs()
     }
 
-    /// Whether the others would be through with all that is left before `who` with so many labels.
+    /// Whether one of the others would be through with all that is left before `who` is with so
+    /// many labels of it. Of all members one at least is not told so.
     fn would_be_last(&self, who: usize, size: u64, now: Duration) -> bool {
-        let Some(mine) = self.hands.get(who).and_then(|hand| hand.needs(size)) else {
-            return false;
-        };
-        let others = || (0..self.hands.len()).filter(|other| *other != who);
-        let rates: f64 = others().map(|other| self.rate(other, now)).sum();
-        let in_hands = self.jobs.iter().map(|job| self.rest(job, now) * self.rate(job.by, now));
-        let work = self.left() + in_hands.sum::<f64>();
-        mine > work / rates
+        let left = self.left();
+        let needs = |who: usize, labels| self.hands.get(who).and_then(|hand| hand.needs(labels));
+        let Some(mine) = needs(who, size.min(left)) else { return false };
+        let others = (0..self.hands.len()).filter(|other| *other != who);
+        others.filter(|other| self.rate(*other, now) > 0.0).any(|other| {
+            let first = self.jobs.iter().find(|job| job.by == other);
+            let first = first.map_or(0.0, |job| self.rest(job, now));
+            needs(other, left).is_some_and(|then| first + then < mine)
+        })
     }
 
     /// Labels a second that a member can be counted on for: none where it is twice as late as it

@@ -3,6 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 use std::ops::Range;
+use std::slice::from_ref;
 
 /// How often a member that waits asks again.
 const TICK: f64 = 0.1;
@@ -102,7 +103,7 @@ impl<'a> World<'a> {
         let next = self.errands.iter().flatten().map(|errand| errand.until);
         let next = next.fold(f64::INFINITY, f64::min);
         self.now = if waiting { next.min(self.now + TICK) } else { next };
-        assert!(self.now < 1e6, "the run does not end");
+        assert!(self.now < 1e5, "the run does not end");
         for who in 0..self.devices.len() {
             if let Some(errand) = self.errands[who].take_if(|errand| errand.until <= self.now) {
                 self.come_back(who, &errand);
@@ -173,7 +174,7 @@ fn any_device(batches: Range<f64>) -> impl Strategy<Value = Device> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn no_device_idles_or_works_in_vain_whatever_their_speeds(
@@ -251,21 +252,19 @@ fn with_nobody_left_it_ends() {
 
 #[test]
 fn a_failure_now_and_then_is_forgiven_and_three_in_a_row_are_not() {
-    let mut queue: Queue<()> = Queue::new(&[0..1000], vec![Hand::default(); 2]);
+    let mut queue: Queue<()> = Queue::new(from_ref(&(0..1 << 20)), vec![Hand::default(); 2]);
     let now = Duration::ZERO;
-    for round in 0..4 {
-        for failure in 0..3 {
-            let Next::Make(range) = queue.next(0, 1, now) else { panic!("round {round}") };
-            assert_eq!(range.start, if failure == 0 { 0 } else { range.start });
-            assert_eq!(queue.failed(0), round == 3 && failure == 2);
-            if round < 3 && failure == 1 {
-                break;
-            }
+    let begins = |queue: &mut Queue<()>| matches!(queue.next(0, 1, now), Next::Make(_));
+    for _ in 0..3 {
+        for _ in 0..2 {
+            assert!(begins(&mut queue) && !queue.failed(0));
         }
-        if round < 3 {
-            assert!(matches!(queue.next(0, 1, now), Next::Make(_)));
-            queue.done(0, now, ());
-        }
+        assert!(begins(&mut queue));
+        queue.done(0, now, ());
+    }
+    for failure in 1..=3 {
+        assert!(begins(&mut queue));
+        assert_eq!(queue.failed(0), failure == 3);
     }
     assert_eq!(queue.next(0, 1, now), Next::Leave);
     // What it failed at goes to the other one, the first label first.
@@ -274,7 +273,7 @@ fn a_failure_now_and_then_is_forgiven_and_three_in_a_row_are_not() {
 
 #[test]
 fn ranges_follow_the_rate() {
-    let mut queue = Queue::new(&[0..1 << 40], vec![Hand::default()]);
+    let mut queue = Queue::new(from_ref(&(0..1 << 40)), vec![Hand::default()]);
     let mut now = Duration::ZERO;
     let mut had = Vec::new();
     for milliseconds in [10, 10, 8000, 20, 20] {
@@ -285,12 +284,12 @@ fn ranges_follow_the_rate() {
         assert!(queue.pop().is_some());
     }
     // Twice as many at most; a hiccup weighs half.
-    assert_eq!(had, [64, 128, 256, 126, 252]);
+    assert_eq!(had, [64, 128, 256, 127, 252]);
 }
 
 #[test]
 fn the_work_of_one_that_lied_is_made_again() {
-    let mut queue = Queue::new(&[0..320], vec![Hand::default(); 2]);
+    let mut queue = Queue::new(from_ref(&(0..320)), vec![Hand::default(); 2]);
     let now = Duration::ZERO;
     assert_eq!(queue.next(0, 1, now), Next::Make(0..64));
     assert_eq!(queue.next(1, 64, now), Next::Make(64..128));
