@@ -2,7 +2,6 @@
 
 use super::Chosen;
 use crate::args::WorkArgs;
-use crate::pace::Paced;
 use crate::settings;
 use core::time::Duration;
 use post::label::LabelFault;
@@ -77,11 +76,9 @@ fn labels(
     let (mut out, mut made, mut start) = (Vec::new(), 0, Instant::now());
     while start.elapsed() < TRIAL {
         out.resize(usize::try_from(labels).unwrap_or(0).saturating_mul(LABEL_BYTES), 0);
-        Paced::new(&mut *labeler, settings::pace(work)).fill(
-            made..made + labels,
-            &mut out,
-            stop,
-        )?;
+        let begun = Instant::now();
+        labeler.fill(made..made + labels, &mut out, stop)?;
+        settings::pace(work).after(begun.elapsed(), stop);
         made += labels;
         // A device that still tries how many labels suit it best is given the time.
         let now = step(&*labeler);
