@@ -1,7 +1,8 @@
 //! The list of devices, by the real program: what it says on this machine, and without drivers.
 
 use crate::world::{World, run};
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::fs;
 use std::process::Stdio;
 
 /// The devices that the program lists.
@@ -67,4 +68,36 @@ fn what_is_no_device_is_refused_with_what_to_say() {
         run(World::new().prover(&["plan", "--data-dir", "x", "--device", "cuda"]));
     assert_eq!(code, Some(2));
     assert!(said.contains("postmesh-prover devices"), "{said}");
+}
+
+/// The real program drives the software device by a worker, with what the cache says of it.
+#[test]
+fn a_device_is_measured_with_what_is_known_of_it() {
+    let world = World::new();
+    let devices = listed(&world, &[]);
+    let Some(software) = devices.iter().find(|it| it["name"] == "gpu:software") else { return };
+    let key = json!({
+        "device": "gpu:software", "driver": software["driver"], "n": 2, "target_ms": 10,
+    });
+    let tuning = json!({ "gap": "two", "mixing": "plain", "labels": 640 });
+    let known = json!({ "for": key, "tuning": tuning, "labels_per_second": null });
+    fs::create_dir_all(world.path("cache")).unwrap();
+    let file = world.path("cache/tuning.json");
+    fs::write(&file, json!({ "version": 1, "tunings": [known] }).to_string()).unwrap();
+    let arguments = ["devices", "--probe", "--device", "gpu:software", "--polite", "--json"];
+    let mut command = world.prover(&arguments);
+    command.args(["--scrypt-n", "2"]);
+    let (code, answer, said) = run(command);
+    assert_eq!(code, Some(0), "{answer} {said}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let devices = answer["devices"].as_array().unwrap();
+    assert_eq!(devices[0]["probe"], Value::Null, "the CPU was not asked for");
+    let software = devices.iter().find(|it| it["name"] == "gpu:software").unwrap();
+    let (probe, tuned) = (&software["probe"], &software["tuned"][0]);
+    assert_eq!(probe["label_kernel"], "wgsl, gap 2");
+    assert!(probe["labels_per_second"].as_f64().unwrap() > 0.0);
+    assert!(probe["scan_bytes_per_second"].as_f64().unwrap() > 0.0);
+    assert_eq!((&tuned["lookup_gap"], &tuned["labels_in_flight"]), (&2.into(), &640.into()));
+    // What was measured is known from now on.
+    assert!(tuned["labels_per_second"].as_f64().unwrap() > 0.0, "{tuned}");
 }

@@ -2,7 +2,6 @@
 
 use super::Chosen;
 use crate::args::WorkArgs;
-use crate::pace::Paced;
 use crate::settings;
 use core::time::Duration;
 use post::label::LabelFault;
@@ -65,8 +64,7 @@ fn labels(
     work: &WorkArgs,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<(String, f64), ProbeError> {
-    let labeler = chosen.labels(Commitment([0; 32]), n, work);
-    let mut labeler = Paced::new(labeler, settings::pace(work));
+    let mut labeler = chosen.labels(Commitment([0; 32]), n, work);
     let least = LABELS_A_THREAD * settings::threads(work).get() as u64;
     let step = |labeler: &dyn Labeler| match labeler.batch() {
         0 | 1 => least,
@@ -74,14 +72,16 @@ fn labels(
     };
     // Opens the device.
     labeler.fill(0..1, &mut [0; LABEL_BYTES], stop)?;
-    let mut labels = step(&labeler);
+    let mut labels = step(&*labeler);
     let (mut out, mut made, mut start) = (Vec::new(), 0, Instant::now());
     while start.elapsed() < TRIAL {
         out.resize(usize::try_from(labels).unwrap_or(0).saturating_mul(LABEL_BYTES), 0);
+        let begun = Instant::now();
         labeler.fill(made..made + labels, &mut out, stop)?;
+        settings::pace(work).after(begun.elapsed(), stop);
         made += labels;
         // A device that still tries how many labels suit it best is given the time.
-        let now = step(&labeler);
+        let now = step(&*labeler);
         if now != labels {
             (labels, made, start) = (now, 0, Instant::now());
         }

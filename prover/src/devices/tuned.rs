@@ -7,7 +7,7 @@ use post::{LabelRange, Labeler};
 use std::time::Instant;
 
 /// Seconds of work that a rate is first told after; it is told again each time that they double.
-const SECONDS_FIRST: f64 = 2.0;
+const SECONDS_FIRST: f64 = 1.0;
 
 /// A GPU that begins with what was found to be best, and leaves what it found.
 pub(super) struct Tuned {

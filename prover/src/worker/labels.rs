@@ -8,6 +8,9 @@ use gpu::Tuning;
 use post::label::{Candidate, LabelFault};
 use post::{Commitment, LABEL_BYTES, LabelIndex, LabelRange, Labeler, ScryptN};
 
+/// The most labels at a time that a worker is believed to make: 64 MiB.
+const BATCH_MAX: u64 = 1 << 22;
+
 /// What labels are to be made, and by which device.
 #[derive(Clone, Debug)]
 pub(crate) struct LabelsJob {
@@ -140,6 +143,7 @@ impl Labeler for RemoteLabels {
     }
 
     fn batch(&self) -> u64 {
-        self.state.map_or(1, |state| state.tuning.labels.max(1).into())
+        // Who asks allocates as much.
+        self.state.map_or(1, |state| u64::from(state.tuning.labels).clamp(1, BATCH_MAX))
     }
 }

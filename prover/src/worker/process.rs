@@ -19,8 +19,9 @@ use std::time::Instant;
 /// How long a wish to stop waits, at most, while the worker says nothing.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How long it is waited for what a worker said before it ended.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long it is waited for how a worker ended, and for what it said before. Seldom more than a
+/// moment: a driver may keep a dead process from ending.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Bytes of a worker that are read at once, and how many such pieces wait to be looked at.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -43,6 +44,10 @@ impl Default for Patience {
         Self { opening: Duration::from_secs(300), working: Duration::from_secs(60) }
     }
 }
+
+/// `CREATE_NEW_PROCESS_GROUP` of Windows.
+#[cfg(windows)]
+const NEW_GROUP: u32 = 0x200;
 
 /// How a worker is started.
 #[derive(Clone, Debug)]
@@ -79,7 +84,7 @@ impl Launcher {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         #[cfg(windows)]
-        std::os::windows::process::CommandExt::creation_flags(&mut command, 0x200);
+        std::os::windows::process::CommandExt::creation_flags(&mut command, NEW_GROUP);
         command
     }
 }

@@ -4,8 +4,9 @@ use super::fault::WorkerFault;
 use super::message::{HIT_BYTES, Keys, Reply, Request};
 use super::process::{Launcher, Patience, Process};
 use core::time::Duration;
-use post::search::{GroupKeys, Hit, ScanFault, Scanner, Threshold};
-use post::{LABEL_BYTES, LabelIndex, Nonce};
+use post::search::{GroupCipher, GroupKeys, Hit, ScanFault, Scanner, Threshold};
+use post::{LABEL_BYTES, LabelIndex, Nonce, NonceGroup};
+use std::collections::BTreeMap;
 
 /// What is searched for, and by which device.
 #[derive(Clone, Debug)]
@@ -24,13 +25,16 @@ pub(crate) struct RemoteScan {
     launcher: Launcher,
     patience: Patience,
     job: ScanJob,
+    /// What hits are held against: the definition.
+    ciphers: BTreeMap<NonceGroup, GroupCipher>,
     worker: Option<Process>,
     kernel: String,
 }
 
 impl RemoteScan {
     pub(crate) fn new(launcher: Launcher, patience: Patience, job: ScanJob) -> Self {
-        Self { launcher, patience, job, worker: None, kernel: "wgsl".to_owned() }
+        let ciphers = job.keys.iter().map(|keys| (keys.group, GroupCipher::new(keys))).collect();
+        Self { launcher, patience, job, ciphers, worker: None, kernel: "wgsl".to_owned() }
     }
 
     /// As [`Scanner::scan`], with faults that a program can tell apart.
@@ -63,11 +67,14 @@ impl RemoteScan {
             let mut bytes = [0; HIT_BYTES];
             worker.read(&mut bytes, working, &|| false)?;
             let hit = hit_of(bytes);
-            let is_here = (first.0..first.0 + count).contains(&hit.index.0);
-            if !is_here || !self.is_searched(hit.nonce) || found.last() >= Some(&hit) {
-                return Err(WorkerFault::Nonsense("hits where none can be"));
+            let at = hit.index.0.checked_sub(first.0).and_then(|at| usize::try_from(at).ok());
+            let is_good = at.and_then(|at| self.is_good(labels.get(at)?, hit.nonce));
+            match is_good.filter(|_| found.last() < Some(&hit)) {
+                Some(true) => found.push(hit),
+                // Else the disk would be blamed for it.
+                Some(false) => return Err(gpu::Fault::WrongHits.into()),
+                None => return Err(WorkerFault::Nonsense("hits where none can be")),
             }
-            found.push(hit);
         }
         self.worker = Some(worker);
         Ok(found)
@@ -91,8 +98,12 @@ impl RemoteScan {
         }
     }
 
-    fn is_searched(&self, nonce: Nonce) -> bool {
-        nonce.group().is_some_and(|group| self.job.keys.iter().any(|keys| keys.group == group))
+    /// Whether a label is good for a nonce; `None` if that is not searched.
+    fn is_good(&self, label: &[u8; LABEL_BYTES], nonce: Nonce) -> Option<bool> {
+        let cipher = self.ciphers.get(&nonce.group()?)?;
+        let mut is_good = false;
+        cipher.good_lanes(label, self.job.threshold, |lane| is_good |= lane == nonce.lane());
+        Some(is_good)
     }
 }
 

@@ -300,7 +300,9 @@ fn a_rogue_is_followed_by_a_fresh_worker() {
 fn hits_where_none_can_be_are_refused() {
     let root = tempfile::tempdir().unwrap();
     let keys = vec![GroupKeys::new(&Challenge([1; 32]), NonceGroup(1), 5)];
-    let (threshold, target) = (Threshold { top: 1, low: 0 }, TARGET);
+    let (threshold, target) = (Threshold { top: 128, low: 0 }, TARGET);
+    let mut by_cpu = cpu::Scan::new(keys.clone(), threshold, NonZeroUsize::MIN);
+    let good = by_cpu.scan(LabelIndex(100), &[0; 32]).unwrap();
     let job = ScanJob { device: "gpu:rogue".to_owned(), keys, threshold, target };
     let hit = |index, nonce| Hit { index: LabelIndex(index), nonce: Nonce(nonce) };
     let said = |hits: &[Hit]| {
@@ -314,8 +316,10 @@ fn hits_where_none_can_be_are_refused() {
         let mut scan = RemoteScan::new(rogue, PATIENT, job.clone());
         scan.scan(LabelIndex(100), &[0; 32]).map_err(|fault| fault.to_string())
     };
-    let good = [hit(100, 16), hit(100, 31), hit(101, 16)];
-    assert_eq!(scan(said(&good)), Ok(good.to_vec()));
+    assert!(good.len() > 2);
+    assert_eq!(scan(said(&good)), Ok(good.clone()));
+    let lie = (16..32).map(|nonce| hit(100, nonce)).find(|hit| !good.contains(hit)).unwrap();
+    assert!(scan(said(&[lie])).unwrap_err().contains("finds other hits than the CPU"));
     for bad in [[hit(99, 16)], [hit(102, 16)], [hit(100, 15)], [hit(100, 32)], [hit(100, 1 << 20)]]
     {
         assert!(scan(said(&bad)).unwrap_err().contains("hits where none can be"), "{bad:?}");
