@@ -18,7 +18,7 @@ pub(crate) struct Summary {
     pub(crate) made: u64,
     /// Labels that were there before.
     pub(crate) found: u64,
-    /// The VRF nonce.
+    /// The VRF nonce; of a share, its smallest label.
     pub(crate) vrf_nonce: LabelIndex,
 }
 
@@ -35,7 +35,8 @@ pub(crate) struct Init<'a> {
 }
 
 impl Init<'_> {
-    /// Makes every missing label, then the VRF nonce if none of them was one.
+    /// Makes every missing label, then the VRF nonce if none of them was one. Of a share, its own
+    /// labels only.
     pub(crate) fn run(&mut self) -> Result<Summary, MakeError> {
         let files = self.set.survey()?;
         for file in &files {
@@ -43,7 +44,7 @@ impl Init<'_> {
         }
         let count = |range: LabelRange| range.end - range.start;
         let found = files.iter().map(|file| count(file.present())).sum();
-        let total = self.set.layout().num_labels();
+        let total = files.iter().map(|file| count(file.labels.clone())).sum();
         if found > 0 {
             refuse_foreign(self.set, self.n, self.draw)?;
         }

@@ -12,6 +12,7 @@ mod commands;
 mod init;
 mod make;
 mod memory;
+mod merge;
 mod outcome;
 mod pace;
 mod place;
@@ -55,6 +56,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => commands::check(&args),
         Command::Repair(args) => commands::repair(&args),
         Command::Nonce(args) => commands::nonce(&args),
+        Command::Merge(args) => commands::merge(&args),
         Command::Info(args) => commands::info(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Completions { shell } => args::completions(shell),

@@ -60,20 +60,26 @@ pub(crate) fn init(args: &InitArgs) -> Result {
         other => other?,
     };
     let seconds = start.elapsed().as_secs_f64();
+    let share = set.is_share().then(|| set.files().to_string());
     if args.json {
         let answer = json!({
             "labels_made": summary.made, "labels_found": summary.found, "seconds": seconds,
             "labels_per_second": summary.made as f64 / seconds, "kernel": kernel,
-            "vrf_nonce": summary.vrf_nonce.0, "scrypt_n": n.get(),
+            "vrf_nonce": share.is_none().then_some(summary.vrf_nonce.0),
+            "vrf_candidate": summary.vrf_nonce.0, "share": share, "scrypt_n": n.get(),
         });
         answer!("{answer}")?;
     } else {
+        let name = if share.is_some() { "smallest label" } else { "VRF nonce" };
         answer!(
-            "{} labels made in {seconds:.1} s ({kernel} kernel), {} were there; VRF nonce {}",
+            "{} labels made in {seconds:.1} s ({kernel} kernel), {} were there; {name} {}",
             summary.made,
             summary.found,
             summary.vrf_nonce
         )?;
+        if let Some(files) = share {
+            answer!("label files {files} are a share: `merge` joins it with the others")?;
+        }
     }
     Ok(ExitCode::Done)
 }
@@ -88,7 +94,7 @@ fn arranged(request: Request) -> Result<(DataSet, ScryptN)> {
     }
     let arrangement = request.arrange()?;
     let set = arrangement.carry_out(request.found, request.n)?;
-    set.whole()?;
+    set.whole_or_share()?;
     match set.reserve() {
         // What is reserved stays so: it is ours, and the next run counts it.
         Err(PlotError::Io { action, path, why }) => {
