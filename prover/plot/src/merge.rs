@@ -2,8 +2,8 @@
 //! `init` or by the reference, become one set over several directories.
 //!
 //! Labels stay where they are. The VRF nonce is settled and written into every directory's metadata
-//! first ([`DataSet::update`]), then each sidecar says which files its directory holds and where the
-//! others are: the set is merged when the last one does. Each file is replaced atomically, and
+//! first ([`DataSet::update`]), then each sidecar says which files its directory holds and where
+//! the others are: the set is merged when the last one does. Each file is replaced atomically, and
 //! until the end the directories are shares that the same merge joins.
 
 use crate::claims::same;

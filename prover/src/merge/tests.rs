@@ -159,7 +159,9 @@ proptest! {
             // It may be stopped before the end, and may be run once it is done.
             let owner = *index.get(&shares);
             match init(&disk, &path(owner), &wanted, Some(&files(owner)), fills) {
-                Ok(summary) => prop_assert!(summary.made + summary.found < 300 || shares.len() == 1),
+                Ok(Summary { made, found, .. }) => {
+                    prop_assert!(made + found < 300 || shares.len() == 1);
+                }
                 Err(MakeError::Label(LabelFault::Stopped)) => {}
                 Err(other) => prop_assert!(false, "{other}"),
             }
