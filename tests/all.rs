@@ -8,6 +8,7 @@ mod faults;
 mod fuzz;
 mod keep;
 mod processes;
+mod shares;
 mod tidy;
 mod vectors;
 mod world;

@@ -2,7 +2,7 @@
 
 mod keep;
 
-pub(crate) use keep::{MoveArgs, PurgeArgs, ShrinkArgs, UndoArgs, WipeArgs};
+pub(crate) use keep::{MergeArgs, MoveArgs, PurgeArgs, ShrinkArgs, UndoArgs, WipeArgs};
 
 use crate::outcome::{self, ExitCode, answer};
 use crate::place::{PlaceArg, size_from};
@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Repair(RepairArgs),
     /// Search the VRF nonce among labels that are on disk, and write it down
     Nonce(NonceArgs),
+    /// Join the shares of a data set that several machines made
+    Merge(MergeArgs),
     /// Say what a data directory holds
     Info(InfoArgs),
     /// Answer a node's requests for proofs
@@ -86,6 +88,7 @@ impl Args {
             Command::Check(args) => args.json,
             Command::Repair(args) => args.json,
             Command::Nonce(args) => args.json,
+            Command::Merge(args) => args.json,
             Command::Info(args) => args.json,
             Command::Serve(args) => args.json,
             Command::Devices(args) => args.json,
@@ -226,6 +229,10 @@ pub(crate) struct SpaceArgs {
     /// Let data that is on disk grow to more units
     #[arg(long)]
     pub(crate) grow: bool,
+    /// Only these label files, the last one among them, or a single one: a share of the data; other
+    /// machines make the others, `merge` joins them [default: those on disk, else all]
+    #[arg(long, value_name = "FROM..TO", value_delimiter = ',')]
+    pub(crate) files: Vec<RangeArg>,
     /// Labels in a unit, 16 bytes each [default: the network's, or those on disk]
     #[arg(long, value_name = "L")]
     pub(crate) labels_per_unit: Option<u64>,
@@ -376,7 +383,7 @@ pub(crate) struct RepairArgs {
     pub(crate) json: bool,
 }
 
-/// Labels by their numbers: `FIRST..LAST`, both among them, or a single number.
+/// Labels or label files by their numbers: `FIRST..LAST`, both among them, or a single number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RangeArg(pub(crate) Range<u64>);
 
@@ -388,7 +395,7 @@ impl FromStr for RangeArg {
         let number = |text: &str| text.parse().ok().filter(|number| *number < u64::MAX);
         match (number(first), number(last)) {
             (Some(first), Some(last)) if first <= last => Ok(Self(first..last + 1)),
-            _ => Err(format!("{text} is no range of labels, such as 100..199")),
+            _ => Err(format!("{text} is no range, such as 100..199")),
         }
     }
 }
@@ -498,7 +505,7 @@ mod tests {
         assert_eq!(range("3..5"), Ok(3..6));
         assert_eq!(range("7"), Ok(7..8));
         for bad in ["", "5..3", "a..b", "3..", "..", "18446744073709551615", "-1"] {
-            assert!(range(bad).unwrap_err().contains("no range of labels"), "{bad}");
+            assert!(range(bad).unwrap_err().contains("is no range"), "{bad}");
         }
     }
 }

@@ -4,6 +4,7 @@ mod check;
 mod devices;
 mod info;
 mod init;
+mod merge;
 mod move_;
 mod nonce;
 mod plan;
@@ -17,6 +18,7 @@ pub(crate) use check::check;
 pub(crate) use devices::devices;
 pub(crate) use info::info;
 pub(crate) use init::init;
+pub(crate) use merge::merge;
 pub(crate) use move_::move_;
 pub(crate) use nonce::nonce;
 pub(crate) use plan::plan;
@@ -50,26 +52,27 @@ pub(crate) fn scrypt_n(set: &DataSet, network: &Network) -> Result<ScryptN> {
     }
 }
 
-/// Opens the data that was named.
+/// Opens the data that was named, whole or a share.
 pub(crate) fn open(args: &DataArgs) -> Result<DataSet> {
-    Ok(DataSet::open(&place::paths(&settings::places(&args.data_dir)?))?)
+    Ok(DataSet::open_share(&place::paths(&settings::places(&args.data_dir)?))?)
 }
 
-/// Opens the data that was named, for as long as the locks last: nobody else reads or writes there
-/// meanwhile.
+/// Opens the data that was named, whole or a share, for as long as the locks last: nobody else
+/// reads or writes there meanwhile.
 pub(crate) fn open_exclusive(args: &DataArgs) -> Result<(Vec<Lock>, DataSet)> {
     let places = settings::places(&args.data_dir)?;
     let paths = place::paths(&places);
     let locks = Lock::exclusive_all(paths.iter().copied())?;
-    Ok((locks, DataSet::open(&paths)?))
+    Ok((locks, DataSet::open_share(&paths)?))
 }
 
-/// Opens the data that was named, for as long as the locks last: nobody writes there meanwhile.
+/// Opens the data that was named, whole or a share, for as long as the locks last: nobody writes
+/// there meanwhile.
 pub(crate) fn open_shared(args: &DataArgs) -> Result<(Vec<Lock>, DataSet)> {
     let places = settings::places(&args.data_dir)?;
     let paths = place::paths(&places);
     let locks = Lock::shared_all(paths.iter().copied())?;
-    Ok((locks, DataSet::open(&paths)?))
+    Ok((locks, DataSet::open_share(&paths)?))
 }
 
 /// Names the files in which devices that made wrong labels had a part, now or in earlier runs.

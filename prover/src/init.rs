@@ -19,7 +19,7 @@ pub(crate) struct Summary {
     pub(crate) made: u64,
     /// Labels that were there before.
     pub(crate) found: u64,
-    /// The VRF nonce.
+    /// The VRF nonce; of a share, its smallest label.
     pub(crate) vrf_nonce: LabelIndex,
     /// Who made how many.
     pub(crate) shares: Vec<Share>,
@@ -35,14 +35,15 @@ pub(crate) struct Init<'a> {
 }
 
 impl Init<'_> {
-    /// Makes every missing label, then the VRF nonce if none of them was one.
+    /// Makes every missing label, then the VRF nonce if none of them was one. Of a share, its own
+    /// labels only.
     pub(crate) fn run(&mut self) -> Result<Summary, MakeError> {
         let files = self.set.survey()?;
         for file in &files {
             refuse_oversized(file)?;
         }
         let found = files.iter().map(|file| count(&file.present())).sum();
-        let total = self.set.layout().num_labels();
+        let total = files.iter().map(|file| count(&file.labels)).sum();
         if found > 0 {
             let n = self.crew.n();
             refuse_foreign(self.set, n, &mut |bound| self.crew.draw(bound))?;

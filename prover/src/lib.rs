@@ -14,6 +14,7 @@ mod devices;
 mod init;
 mod make;
 mod memory;
+mod merge;
 mod outcome;
 mod pace;
 mod place;
@@ -58,6 +59,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => commands::check(&args),
         Command::Repair(args) => commands::repair(&args),
         Command::Nonce(args) => commands::nonce(&args),
+        Command::Merge(args) => commands::merge(&args),
         Command::Info(args) => commands::info(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Devices(args) => commands::devices(&args),

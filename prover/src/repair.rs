@@ -95,7 +95,7 @@ impl Mending<'_> {
         bad.sort_by_key(|range| range.start);
         let mut bad = bad.into_iter().peekable();
         let mut good = Vec::new();
-        for file in 0..self.set.layout().files() {
+        for file in self.set.files().iter() {
             let present = self.set.record(file)?.state.present();
             let mut next = present.start;
             while let Some(range) = bad.peek().filter(|range| range.start < present.end) {

@@ -30,7 +30,7 @@ pub(crate) fn search_on_disk(
 ) -> Result<Option<Candidate>, MakeError> {
     let (commitment, scratch) = (set.metadata().commitment(), Scratch::new(n));
     let mut smallest = Smallest { commitment, scratch, best: None, right: 0, wrong: 0, last: 0 };
-    for (number, file) in (0..).zip(set.survey()?) {
+    for (number, file) in set.files().iter().zip(set.survey()?) {
         if file.present().is_empty() {
             continue;
         }
@@ -108,7 +108,8 @@ impl Smallest {
 }
 
 /// Writes the VRF nonce of a data set down and returns it: `best`, the smallest of its labels, if
-/// that is small enough, else the first one past the data that is.
+/// that is small enough, else the first one past the data that is. Of a share it is the smallest,
+/// small enough or not: only all shares together tell.
 ///
 /// # Errors
 /// Those of [`Crew::run`], and the disk's; how far the search went is then written down.
@@ -119,12 +120,14 @@ pub(crate) fn settle(
     best: Option<Candidate>,
 ) -> Result<Candidate, MakeError> {
     let total = set.layout().num_labels();
-    let good = |candidate: &Candidate| vrf::suits(&candidate.label, total);
+    let is_share = set.is_share();
+    let good = |candidate: &Candidate| is_share || vrf::suits(&candidate.label, total);
     if let Some(candidate) = best.filter(good) {
-        if set.metadata().vrf_nonce() != Some(candidate) {
-            set.update(|metadata| metadata.set_vrf_nonce(candidate))?;
-        }
+        set.update(|metadata| metadata.set_vrf_nonce(candidate))?;
         return Ok(candidate);
+    }
+    if is_share {
+        return Err(MakeError::NoNonce);
     }
     tracing::info!("no label is small enough for a VRF nonce: searching past the data");
     let from = set.metadata().last_position.map_or(total, |last| last.max(total));

@@ -87,7 +87,7 @@ impl Opened {
         let places = place::places(&args.data_dir)?;
         let paths = place::paths(&places);
         let locks = Lock::exclusive_all(paths.iter().copied()).map_err(text)?;
-        let mut set = DataSet::open(&paths).map_err(text)?;
+        let mut set = DataSet::open_share(&paths).map_err(text)?;
         refuse_foreign(&set, n, &mut draw_below).map_err(|error| error.to_string())?;
         set.adopt(n).map_err(text)?;
         Ok((locks, set))
@@ -104,7 +104,7 @@ fn note(locks: Vec<Lock>, set: DataSet, findings: &Findings) -> std::result::Res
     let paths: Vec<_> = set.paths().map(Path::to_path_buf).collect();
     drop((locks, set));
     let _locks = Lock::exclusive_all(paths.iter().map(AsRef::as_ref))?;
-    let mut set = DataSet::open(&paths)?;
+    let mut set = DataSet::open_share(&paths)?;
     set.set_checked(passed.then(|| findings.ppm()))
 }
 

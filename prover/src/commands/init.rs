@@ -49,28 +49,34 @@ pub(crate) fn init(args: &InitArgs) -> Result {
         }
         other => other?,
     };
-    print(&summary, &crew, start.elapsed().as_secs_f64(), args.json)?;
+    print(&summary, &set, &crew, start.elapsed().as_secs_f64(), args.json)?;
     Ok(ExitCode::Done)
 }
 
-fn print(summary: &Summary, crew: &Crew, seconds: f64, json: bool) -> Result<()> {
+fn print(summary: &Summary, set: &DataSet, crew: &Crew, seconds: f64, json: bool) -> Result<()> {
     let (Summary { made, found, vrf_nonce, shares }, kernel) = (summary, crew.kernel());
+    let files = set.is_share().then(|| set.files().to_string());
     if json {
         let answer = json!({
             "labels_made": made, "labels_found": found, "seconds": seconds,
             "labels_per_second": *made as f64 / seconds, "kernel": kernel,
             "devices": progress::devices(shares),
-            "vrf_nonce": vrf_nonce.0, "scrypt_n": crew.n().get(),
+            "vrf_nonce": files.is_none().then_some(vrf_nonce.0),
+            "vrf_candidate": vrf_nonce.0, "share": files, "scrypt_n": crew.n().get(),
         });
         answer!("{answer}")?;
         return Ok(());
     }
+    let name = if files.is_some() { "smallest label" } else { "VRF nonce" };
     answer!(
-        "{made} labels made in {seconds:.1} s ({kernel} kernel), {found} were there; VRF nonce \
+        "{made} labels made in {seconds:.1} s ({kernel} kernel), {found} were there; {name} \
          {vrf_nonce}"
     )?;
     if let Some(parts) = progress::parts(shares) {
         answer!("by {parts}")?;
+    }
+    if let Some(files) = files {
+        answer!("label files {files} are a share: `merge` joins it with the others")?;
     }
     Ok(())
 }
@@ -85,7 +91,7 @@ fn arranged(request: Request) -> Result<(DataSet, ScryptN)> {
     }
     let arrangement = request.arrange()?;
     let set = arrangement.carry_out(request.found, request.n)?;
-    set.whole()?;
+    set.whole_or_share()?;
     match set.reserve() {
         // What is reserved stays so: it is ours, and the next run counts it.
         Err(PlotError::Io { action, path, why }) => {

@@ -15,6 +15,7 @@ pub(crate) fn nonce(args: &NonceArgs) -> Result {
     let stop = Stop::on_signals()?;
     background::enter(&args.work);
     let (_locks, mut set) = super::open_exclusive(&args.data)?;
+    set.whole()?;
     let n = super::scrypt_n(&set, &network)?;
     for file in set.survey()? {
         file.complete()?;

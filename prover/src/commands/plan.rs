@@ -20,7 +20,7 @@ const TRIAL: Duration = Duration::from_secs(2);
 pub(crate) fn plan(args: &PlanArgs) -> Result {
     let request = Request::new(&args.space)?;
     let arrangement = request.arrange()?;
-    let shares = arrangement.shares();
+    let (shares, files) = (arrangement.shares(), request.files_of_set());
     let missing: u64 = shares.iter().map(|share| share.missing).sum();
     let rate = if missing > 0 { Some(rate(&request, args)?) } else { None };
     let seconds = rate.map_or(0.0, |rate| missing as f64 / rate);
@@ -33,7 +33,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result {
             })
         };
         let answer = json!({
-            "num_units": request.metadata.num_units,
+            "num_units": request.metadata.num_units, "files": files,
             "units_on_disk": request.found.map_or(0, |set| set.metadata().num_units),
             "labels_missing": missing, "scrypt_n": request.n.get(),
             "labels_per_second": rate, "seconds": seconds,
@@ -44,6 +44,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result {
     }
     let found = request.found.map_or(0, |set| set.metadata().num_units);
     answer!("units            {} ({found} on disk now)", request.metadata.num_units)?;
+    answer!("label files      {files}, 0 to {}", files.saturating_sub(1))?;
     for share in shares {
         let bytes = |labels: u64| ByteSize::b(labels.saturating_mul(LABEL_BYTES as u64));
         answer!("{}", share.path.display())?;

@@ -30,6 +30,7 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
     let stop = Stop::on_signals()?;
     background::enter(&args.work);
     let (_locks, directory) = super::open_shared(&args.data)?;
+    directory.whole()?;
     let scrypt_n = super::scrypt_n(&directory, &network)?;
     let threads = settings::threads(&args.work);
     let metadata = directory.metadata();

@@ -11,7 +11,7 @@ use crate::stop::Stop;
 use crate::{background, crew, settings};
 use plot::DataSet;
 use post::label::LabelFault;
-use post::{LABEL_BYTES, Labeler, ScryptN};
+use post::{LABEL_BYTES, LabelRange, Labeler, ScryptN};
 use serde_json::json;
 
 /// Repairs the data.
@@ -68,6 +68,17 @@ fn find(
         let last = beyond.end - 1;
         return Err(Failure::usage(format!(
             "--ranges: label {last} of {total} is beyond the data"
+        )));
+    }
+    let elsewhere = |range: &LabelRange| {
+        let (first, _) = set.layout().place_of(range.start);
+        let (last, _) = set.layout().place_of(range.end - 1);
+        (first..=last).find(|file| !set.files().contains(*file))
+    };
+    if let Some(file) = ranges.iter().find_map(elsewhere) {
+        return Err(Failure::usage(format!(
+            "--ranges: label file {file} is not in this share, which holds files {}",
+            set.files()
         )));
     }
     // None is looked at twice.
