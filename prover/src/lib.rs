@@ -15,6 +15,7 @@ mod memory;
 mod outcome;
 mod pace;
 mod place;
+pub mod planner;
 mod progress;
 mod proof_file;
 mod prove;
@@ -28,6 +29,7 @@ mod vrf;
 
 pub use outcome::ExitCode;
 use outcome::Failure;
+pub use progress::{date, human_time};
 pub use proof_file::{BadProofFile, ProofFile};
 
 use args::{Args, Command};

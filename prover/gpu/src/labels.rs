@@ -20,7 +20,7 @@ use post::label::LabelFault;
 use post::{Candidate, Commitment, LabelRange, Labeler, ScryptN};
 
 pub use layout::Gap;
-pub(crate) use layout::Limits;
+pub(crate) use layout::{Limits, ROW_BYTES};
 
 /// How a GPU reads rows of scratch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
