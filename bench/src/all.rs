@@ -7,6 +7,7 @@ use crate::outcome::{Result, because};
 use crate::report::{Measured, Origin, print, show};
 use crate::{devices, disk, file, init, pow, prove};
 use serde::Serialize;
+use std::path::{Path, PathBuf};
 
 /// Nonces that are scanned for: from one group to enough that a pass finds nearly always.
 const NONCES: [u32; 4] = [16, 64, 128, 288];
@@ -22,19 +23,15 @@ struct Document {
 
 pub(crate) fn run(args: &AllArgs) -> Result {
     let origin = Origin::here();
+    let written = args.out.as_deref().map(|folder| files(folder, &origin)).transpose()?;
     let document = Document { bench: "all", results: results(args)?, origin };
-    if let Some(folder) = &args.out {
+    if let Some([table, picture]) = written {
         let text = serde_json::to_string_pretty(&document)?;
         let values: serde_json::Result<Vec<_>> =
             document.results.iter().map(serde_json::to_value).collect();
-        std::fs::create_dir_all(folder)
-            .map_err(because(format!("{} cannot be made", folder.display())))?;
-        let stamp: String = document.origin.date.chars().filter(|letter| *letter != ':').collect();
-        let name = format!("postmesh-bench-{}", stamp.replace(' ', "-"));
-        let path = |extension: &str| folder.join(format!("{name}.{extension}"));
-        file::create(&path("json"), &(text + "\n"))?;
-        file::create(&path("svg"), &chart::of_results(&values?))?;
-        eprintln!("written: {} and the picture beside it", path("json").display());
+        file::create(&table, &(text + "\n"))?;
+        file::create(&picture, &chart::of_results(&values?))?;
+        eprintln!("written: {} and {}", table.display(), picture.display());
     }
     if args.json {
         return show(&document, true);
@@ -48,31 +45,42 @@ pub(crate) fn run(args: &AllArgs) -> Result {
     Ok(())
 }
 
+/// The document and the picture, which are not there yet, in a directory that is.
+fn files(folder: &Path, origin: &Origin) -> Result<[PathBuf; 2]> {
+    let cannot = || because(format!("{} cannot be made", folder.display()));
+    std::fs::create_dir_all(folder).map_err(cannot())?;
+    let stamp: String = origin.date.chars().filter(|letter| *letter != ':').collect();
+    let name = format!("postmesh-bench-{}", stamp.replace(' ', "-"));
+    let paths = ["json", "svg"].map(|extension| folder.join(format!("{name}.{extension}")));
+    paths.iter().try_for_each(|path| file::check_absent(path))?;
+    Ok(paths)
+}
+
 fn results(args: &AllArgs) -> Result<Vec<Measured>> {
     let mut results = Vec::new();
     let present = gpu::devices();
-    for device in &present {
-        results.push(devices::measure(device, args.seconds)?);
-    }
-    let mut args_of_devices = args.devices.clone();
-    if args_of_devices.device.is_empty() {
-        args_of_devices.device.push(DeviceArg::Cpu);
+    let mut asked = args.devices.clone();
+    if asked.device.is_empty() {
+        asked.device.push(DeviceArg::Cpu);
         if present.iter().any(|device| device.skip.is_none()) {
-            args_of_devices.device.push(DeviceArg::Gpu);
+            asked.device.push(DeviceArg::Gpu);
         }
     }
     // Before anything is measured: a name may be wrong.
-    let works = workers(&args_of_devices.device)?;
+    let works = workers(&asked.device)?;
+    for device in &present {
+        results.push(devices::measure(device, args.seconds)?);
+    }
     let common = || Common::new(args.threads, args.seconds);
     results.extend(init::run(&InitArgs {
         common: common(),
         kernel: None,
         scrypt_n: args.scrypt_n,
-        devices: args_of_devices.clone(),
+        devices: asked.clone(),
     })?);
     for nonces in NONCES {
         let first = nonces == NONCES[0];
-        let mut devices = args_of_devices.clone();
+        let mut devices = asked.clone();
         // A GPU's scan takes seconds to prepare.
         devices.device.retain(|device| first || *device == DeviceArg::Cpu);
         if first || works.iter().any(|worker| matches!(worker, Worker::Cpu)) {

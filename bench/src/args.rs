@@ -52,6 +52,21 @@ pub(crate) enum Command {
     Compare(CompareArgs),
 }
 
+impl Command {
+    /// How its results are to be shown, if they are of those that can be drawn.
+    pub(crate) fn output(&self) -> Option<&Output> {
+        match self {
+            Self::Devices(args) => Some(&args.output),
+            Self::Init(args) => Some(&args.common.output),
+            Self::Prove(args) => Some(&args.common.output),
+            Self::Pow(args) => Some(&args.common.output),
+            Self::Disk(args) => Some(&args.output),
+            Self::Forecast(args) => Some(&args.output),
+            Self::All(_) | Self::Compare(_) => None,
+        }
+    }
+}
+
 /// What all measurements of the CPU take.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Common {

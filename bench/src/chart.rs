@@ -45,7 +45,7 @@ fn bars_of(result: &Value) -> Vec<Bar> {
     };
     let bench = text(result, "bench").unwrap_or_default();
     let group = match bench.as_str() {
-        "device" => "GPU memory, copied by a shader: GiB read and written a second",
+        "device" => "GPU memory, copied: GiB read and written a second",
         "init" => "Labels made a second",
         "prove" => "Labels scanned for a proof, GiB a second",
         "pow" => "RandomX hashes a second",

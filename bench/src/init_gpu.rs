@@ -87,9 +87,9 @@ fn with_roof(measured: Measured, roof: &Roof, n: ScryptN) -> Measured {
     let best = Gap::ALL.map(limit).into_iter().fold(0.0, f64::max);
     measured
         .limited_by(format!(
-            "the smaller of memory and arithmetic at this gap: shaders copy {:.1} GiB/s (read and \
-             written, {} MiB at a time) and do {:.1} G operations/s (add, xor, rotate), measured \
-             in turns with the labels",
+            "the smaller of memory and arithmetic at this gap: memory is copied with {:.1} GiB/s \
+             (read and written, {} MiB at a time), shaders do {:.1} G operations/s (add, xor, \
+             rotate), measured in turns with the labels",
             gibibytes(copy.median),
             roof.copy_bytes() >> 20,
             operations.median / 1e9,

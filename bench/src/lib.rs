@@ -4,7 +4,8 @@
 //! with it, the limit that this machine sets to it (`turns`), so that a noisy neighbour slows
 //! both. What the numbers stand for is told in `bench/README.md`; what a label or a proof is, the
 //! crates know that are measured. Nothing is ever written to a file that this process did not
-//! make, and its own files have no name and are gone when it ends, however it ends.
+//! make: results and charts go to new files, and those that are only measured have no name and are
+//! gone when it ends, however it ends.
 
 mod all;
 mod args;
@@ -48,7 +49,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(args) => args,
         Err(error) => return outcome::of_clap(&error),
     };
-    let result = match &args.command {
+    outcome::report(measure(&args.command))
+}
+
+fn measure(command: &Command) -> outcome::Result {
+    if let Some(path) = command.output().and_then(|output| output.svg.as_deref()) {
+        file::check_absent(path)?;
+    }
+    match command {
         Command::Devices(args) => devices::run(args),
         Command::Init(args) => init::run(args).and_then(|it| put(&it, &args.common.output)),
         Command::Prove(args) => prove::run(args).and_then(|it| put(&it, &args.common.output)),
@@ -60,6 +68,5 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Some(against) => compare::run(args, against).and_then(|it| show(&it, args.json)),
             None => changes::run(args),
         },
-    };
-    outcome::report(result)
+    }
 }

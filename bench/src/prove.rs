@@ -31,8 +31,9 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// Bytes of the file that we make: beyond what branch predictors and second-level caches hold.
 const DATA_BYTES: u64 = 256 << 20;
 
-/// Bytes that a GPU gets at a time: several of its largest batches.
+/// Bytes that a GPU gets at a time: several of its largest batches, and what it begins with.
 const GPU_CHUNK_BYTES: usize = 64 << 20;
+const GPU_FIRST_BYTES: usize = 1 << 18;
 
 /// Slices of a GPU's measurement.
 const GPU_SLICES: u32 = 4;
@@ -94,27 +95,34 @@ fn by_gpu(args: &ProveArgs, plan: &Plan, data: &Data, device: &Device) -> Result
     let mut scan = progress::during(&what, None, || {
         gpu::Scan::new(device, plan.keys(0), threshold()?, target).map_err(Failure::from)
     })?;
-    let mut buffer = Buffer::new(GPU_CHUNK_BYTES.min(data.bytes as usize / 16 * 16))?;
-    let chunks = data.bytes.div_ceil(buffer.len() as u64);
-    let mut number = 0;
-    let mut step = || {
-        let offset = number % chunks * buffer.len() as u64;
-        number += 1;
-        let bytes = (data.bytes - offset).min(buffer.len() as u64) as usize;
+    let mut buffer = Buffer::new(GPU_CHUNK_BYTES)?;
+    // Few at first, for nobody knows how slow the device is; batches find their size meanwhile.
+    let (mut offset, mut chunk) = (0, GPU_FIRST_BYTES);
+    let mut step = |chunk: usize| {
+        let bytes = (data.bytes - offset).min(chunk as u64) as usize;
         let part = &mut buffer[..bytes];
         data.read(part, offset)?;
         core::hint::black_box(scan.try_scan(LabelIndex(offset / 16), part)?);
+        offset = (offset + bytes as u64) % data.bytes;
         Ok::<_, Failure>(bytes as f64 / f64::from(1 << 30))
     };
+    let slice = length / GPU_SLICES;
     let what = format!("scanning for {} nonces on {}", args.nonces, device.name);
-    let start = Instant::now();
-    let rates = progress::during(&what, Some(length), || {
-        // The first time, batches find their size.
-        step()?;
-        (0..GPU_SLICES).map(|_| rate(length / GPU_SLICES, &mut step)).collect::<Result<Vec<_>>>()
+    let (rates, seconds) = progress::during(&what, Some(length), || {
+        while chunk < GPU_CHUNK_BYTES {
+            let start = Instant::now();
+            step(chunk)?;
+            if start.elapsed() * 4 > slice {
+                break;
+            }
+            chunk *= 2;
+        }
+        let start = Instant::now();
+        let rates = (0..GPU_SLICES).map(|_| rate(slice, || step(chunk)));
+        Ok::<_, Failure>((rates.collect::<Result<Vec<_>>>()?, start.elapsed()))
     })?;
     let (kernel, rates) = (scan.kernel().to_owned(), Summary::of(&rates));
-    Ok(Measured::without_limit("prove", "GiB/s", 1, kernel, rates, start.elapsed())
+    Ok(Measured::without_limit("prove", "GiB/s", 1, kernel, rates, seconds)
         .with("model", device.model.as_str())
         .with("driver", device.driver.as_str()))
 }

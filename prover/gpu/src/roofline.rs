@@ -1,5 +1,9 @@
-//! What a device could do at most: how fast shaders copy its memory, and how fast they compute
+//! What a device could do at most: how fast its memory is copied, and how fast shaders compute
 //! without any. Neither runs a kernel of ours, so that a slow kernel does not look good beside it.
+//!
+//! Memory is copied by a shader or by the driver's own command, whichever turns out to be faster:
+//! some drivers copy by a slow engine beside the processors, and on a CPU that plays GPU a shader
+//! moves a fraction of what memory can.
 
 use crate::cost::Cost;
 use crate::devices::Device;
@@ -33,13 +37,23 @@ const LONG_ENOUGH: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Roofline {
     opened: Opened,
-    copying: Kernel,
-    copy_bytes: u64,
+    copying: Copying,
+    /// Whether the driver's command copies, and not the shader.
+    by_command: bool,
     /// Copies in a submission.
     copies: u32,
     operating: Kernel,
     work: wgpu::Buffer,
     turns: u32,
+}
+
+/// A buffer, another for its copy, and the shader that copies.
+#[derive(Debug)]
+struct Copying {
+    source: wgpu::Buffer,
+    copied: wgpu::Buffer,
+    bytes: u64,
+    shader: Kernel,
 }
 
 #[derive(Debug)]
@@ -57,7 +71,7 @@ impl Roofline {
     pub fn new(device: &Device) -> Result<Self, Fault> {
         let opened = device.open()?;
         let limit = device.limits().binding.min(COPY_BYTES);
-        let (copying, copy_bytes) = copying(&opened, limit)?;
+        let copying = copying(&opened, limit)?;
         let constants = operate::Constants { workgroup: WORKGROUP }.named();
         let pipeline = opened.pipeline(&operate::SHADER, &constants)?;
         let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
@@ -67,19 +81,24 @@ impl Roofline {
         let bound = operate::Bindings { work: &work, results: &results }.numbered();
         let group = opened.bind(&pipeline, bound);
         let operating = Kernel { pipeline, group, workgroups: OPERATING };
-        let mut probe = Self { opened, copying, copy_bytes, copies: 1, operating, work, turns: 8 };
-        probe.copy(Duration::ZERO)?;
+        let (by_command, copies, turns) = (false, 1, 8);
+        let mut probe = Self { opened, copying, by_command, copies, operating, work, turns };
         probe.operate(Duration::ZERO)?;
+        // The first time, shaders are compiled and memory is fresh.
+        let [_, by_shader] = [probe.run_copies()?, probe.run_copies()?];
+        probe.by_command = true;
+        let [_, by_command] = [probe.run_copies()?, probe.run_copies()?];
+        probe.by_command = by_command < by_shader;
         Ok(probe)
     }
 
     /// Bytes of the buffer that is copied.
     #[must_use]
     pub fn copy_bytes(&self) -> u64 {
-        self.copy_bytes
+        self.copying.bytes
     }
 
-    /// Bytes a second that shaders read and write, both counted, in one buffer's copying to another
+    /// Bytes a second that are read and written, both counted, when one buffer is copied to another
     /// for so long.
     ///
     /// # Errors
@@ -87,8 +106,8 @@ impl Roofline {
     pub fn copy(&mut self, length: Duration) -> Result<f64, Fault> {
         let (start, mut done, mut seconds) = (Instant::now(), 0.0, 0.0);
         loop {
-            let took = self.run(&self.copying, self.copies)?;
-            done += 2.0 * self.copy_bytes as f64 * f64::from(self.copies);
+            let took = self.run_copies()?;
+            done += 2.0 * self.copying.bytes as f64 * f64::from(self.copies);
             seconds += took.as_secs_f64();
             if took < LONG_ENOUGH {
                 self.copies = self.copies.saturating_mul(2).min(1 << 12);
@@ -110,7 +129,7 @@ impl Roofline {
         loop {
             let turns = Turns { turns: self.turns };
             self.opened.queue.write_buffer(&self.work, 0, &turns.to_bytes());
-            let took = self.run(&self.operating, 1)?;
+            let took = self.run(|encoder| self.operating.record(encoder, 1))?;
             done += each as f64 * f64::from(self.turns);
             seconds += took.as_secs_f64();
             if took < LONG_ENOUGH {
@@ -122,20 +141,40 @@ impl Roofline {
         }
     }
 
-    /// How long the device takes for so many dispatches of a kernel, one after the other.
-    fn run(&self, kernel: &Kernel, times: u32) -> Result<Duration, Fault> {
+    /// How long the copies of a submission take.
+    fn run_copies(&self) -> Result<Duration, Fault> {
+        let Copying { source, copied, bytes, shader } = &self.copying;
+        self.run(|encoder| {
+            if self.by_command {
+                for _ in 0..self.copies {
+                    encoder.copy_buffer_to_buffer(source, 0, copied, 0, *bytes);
+                }
+            } else {
+                shader.record(encoder, self.copies);
+            }
+        })
+    }
+
+    /// How long the device takes for what is recorded.
+    fn run(&self, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> Result<Duration, Fault> {
         let start = Instant::now();
         let mut encoder = self.opened.device.create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        pass.set_pipeline(&kernel.pipeline);
-        pass.set_bind_group(0, &kernel.group, &[]);
-        for _ in 0..times {
-            pass.dispatch_workgroups(kernel.workgroups, 1, 1);
-        }
-        drop(pass);
+        record(&mut encoder);
         let submission = self.opened.queue.submit([encoder.finish()]);
         self.opened.wait(submission)?;
         Ok(start.elapsed())
+    }
+}
+
+impl Kernel {
+    /// So many dispatches, one after the other.
+    fn record(&self, encoder: &mut wgpu::CommandEncoder, times: u32) {
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[]);
+        for _ in 0..times {
+            pass.dispatch_workgroups(self.workgroups, 1, 1);
+        }
     }
 }
 
@@ -148,20 +187,21 @@ impl Cost {
     }
 }
 
-/// The kernel that copies the largest buffer up to `limit` of which there is memory for two.
-fn copying(opened: &Opened, limit: u64) -> Result<(Kernel, u64), Fault> {
+/// The largest buffer up to `limit` of which there is memory for two, and its copying.
+fn copying(opened: &Opened, limit: u64) -> Result<Copying, Fault> {
     let constants = copy::Constants { workgroup: WORKGROUP }.named();
     let pipeline = opened.pipeline(&copy::SHADER, &constants)?;
     let mut bytes = limit / COPY_STEP * COPY_STEP;
     loop {
         let made = opened.allocate(|| {
-            let buffer = |name| opened.buffer(name, bytes, BufferUsages::STORAGE);
-            let (source, copied) = (&buffer("source"), &buffer("copied"));
-            opened.bind(&pipeline, copy::Bindings { source, copied }.numbered())
+            let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+            ["source", "copied"].map(|name| opened.buffer(name, bytes, usage))
         })?;
-        if let Some(group) = made {
-            let workgroups = (bytes / COPY_STEP) as u32;
-            return Ok((Kernel { pipeline, group, workgroups }, bytes));
+        if let Some([source, copied]) = made {
+            let bound = copy::Bindings { source: &source, copied: &copied }.numbered();
+            let group = opened.bind(&pipeline, bound);
+            let shader = Kernel { pipeline, group, workgroups: (bytes / COPY_STEP) as u32 };
+            return Ok(Copying { source, copied, bytes, shader });
         }
         if bytes / 2 < COPY_BYTES_LEAST {
             return Err(Fault::Refused(format!("no memory for two buffers of {bytes} bytes")));
