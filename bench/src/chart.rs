@@ -24,7 +24,7 @@ pub(crate) struct Bar {
 /// The picture of results, as they stand in a file.
 pub(crate) fn of_results(results: &[Value]) -> String {
     let bars: Vec<_> = results.iter().flat_map(bars_of).collect();
-    draw("postmesh-bench", &origin(results), &bars)
+    draw("postmesh-bench", &origin(results), "the limit", &bars)
 }
 
 /// Where results come from, in a line.
@@ -35,7 +35,7 @@ pub(crate) fn origin(results: &[Value]) -> String {
     parts.extend(number(machine, "cores").map(|cores| format!("{cores} cores")));
     parts.extend(number(machine, "load").map(|load| format!("load {load} before")));
     parts.extend(text(first, "date").map(|date| format!("{date} UTC")));
-    parts.extend(text(first, "version"));
+    parts.extend(text(first, "version").map(|version| format!("postmesh {version}")));
     parts.join(" · ")
 }
 
@@ -77,7 +77,7 @@ fn bars_of(result: &Value) -> Vec<Bar> {
     [bar].into_iter().chain(arithmetic).collect()
 }
 
-const WIDTH: f64 = 820.0;
+const WIDTH: f64 = 860.0;
 /// Where bars begin, and the longest one.
 const LEFT: f64 = 290.0;
 const LONGEST: f64 = 300.0;
@@ -95,8 +95,8 @@ text{font:13px system-ui,sans-serif;fill:#1c2430}\
 @media (prefers-color-scheme:dark){text{fill:#e6eaf0}.paper{fill:#14181f}.small{fill:#9aa6b5}\
 .bar{fill:#5b9be0}.spread{stroke:#e6eaf0}.limit{stroke:#fb923c}.limit-text{fill:#fb923c}}";
 
-/// The picture of bars, in the order of their groups.
-pub(crate) fn draw(title: &str, subtitle: &str, bars: &[Bar]) -> String {
+/// The picture of bars, in the order of their groups; `mark` is what the marks of limits stand for.
+pub(crate) fn draw(title: &str, subtitle: &str, mark: &str, bars: &[Bar]) -> String {
     let mut groups: Vec<&str> = Vec::new();
     for bar in bars {
         if !groups.contains(&bar.group.as_str()) {
@@ -104,7 +104,7 @@ pub(crate) fn draw(title: &str, subtitle: &str, bars: &[Bar]) -> String {
         }
     }
     let mut body = String::new();
-    let mut y = 84.0;
+    let mut y = 96.0;
     for group in groups {
         let members: Vec<_> = bars.iter().filter(|bar| bar.group == group).collect();
         line(&mut body, "group", 16.0, y, group);
@@ -130,9 +130,11 @@ pub(crate) fn draw(title: &str, subtitle: &str, bars: &[Bar]) -> String {
     );
     line(&mut out, "title", 16.0, 28.0, title);
     line(&mut out, "small", 16.0, 48.0, subtitle);
-    let is_marked = bars.iter().any(|bar| bar.limit.is_some());
-    if is_marked {
-        line(&mut out, "limit-text", LEFT, 66.0, "| the limit");
+    if bars.iter().any(|bar| bar.limit.is_some()) {
+        line(&mut out, "limit-text", LEFT, 70.0, &format!("| {mark}"));
+    }
+    if bars.iter().any(|bar| bar.spread.is_some()) {
+        line(&mut out, "small", LEFT + 110.0, 70.0, "— the range that was seen");
     }
     out.push_str(&body);
     out.push_str("</svg>\n");

@@ -7,12 +7,15 @@ use crate::args::ForecastArgs;
 use crate::chart::{self, Bar, short};
 use crate::file;
 use crate::outcome::{Failure, Result};
+use crate::progress;
 use crate::report::{Origin, print, show};
 use crate::stats::rounded;
+use bytesize::ByteSize;
 use post::presets;
 use prover::human_time;
 use prover::planner::{Choice, Forecast, Rates, Task, choose, expected_hashes};
 use serde::Serialize;
+use std::num::NonZeroUsize;
 
 /// Nonces that are shown beside the best.
 const SHOWN: [u32; 6] = [16, 64, 128, 192, 288, 512];
@@ -32,8 +35,8 @@ struct Report {
     in_time: f64,
     one_pass: f64,
     never: f64,
-    /// Passes on average, and seconds until the proof: on average, and those that half and 99 of 100
-    /// proofs do not exceed.
+    /// Passes on average, and seconds until the proof: on average, and those that half of all
+    /// proofs, and 99 of 100, do not exceed.
     passes: f64,
     seconds: f64,
     seconds_p50: Option<f64>,
@@ -183,11 +186,11 @@ fn words(report: &Report) -> String {
             format!("{:.2} %", chance * 100.0)
         }
     };
-    let tib = short(report.size_bytes as f64 / (1_u64 << 40) as f64);
+    let size = ByteSize::b(report.size_bytes);
     let time = |seconds: Option<f64>| seconds.map_or_else(|| "never".to_owned(), human_time);
     let mut lines = vec![
         format!(
-            "A proof of {tib} TiB ({} units of {}) is there within {} with a chance of {}.",
+            "A proof of {size} ({} units of {}) is there within {} with a chance of {}.",
             report.units,
             report.network,
             human_time(report.window_seconds),
@@ -251,7 +254,9 @@ fn picture(report: &Report) -> Result<String> {
         note: format!("{} on average", human_time(other.seconds)),
     };
     let bars: Vec<_> = report.others.iter().map(bar).collect();
-    let tib = short(report.size_bytes as f64 / (1_u64 << 40) as f64);
-    let title = format!("A proof of {tib} TiB, {} threads", report.threads);
-    Ok(chart::draw(&title, &chart::origin(&[serde_json::to_value(report)?]), &bars))
+    let size = ByteSize::b(report.size_bytes);
+    let threads = NonZeroUsize::new(report.threads).unwrap_or(NonZeroUsize::MIN);
+    let title = format!("A proof of {size}, {}", progress::threads(threads));
+    let origin = chart::origin(&[serde_json::to_value(report)?]);
+    Ok(chart::draw(&title, &origin, "certain", &bars))
 }

@@ -1,11 +1,12 @@
-//! The planner: how likely a proof arrives in time, with how many nonces a pass and which rates, and
-//! how long labels take to make. Arithmetic only: no clocks, no IO, nothing is measured here.
+//! The planner: how likely a proof arrives in time, with how many nonces a pass and which rates,
+//! and how long labels take to make. Arithmetic only: no clocks, no IO, nothing is measured here.
 //!
 //! A proof is searched in passes. Each pays for its groups of 16 nonces by k2pows, one after the
-//! other, and then reads the data from front to back. A nonce's good labels among all are a binomial
-//! number with mean K1; it needs K2 of them, and the pass ends where the first nonce has them. So
+//! other, and then reads the data from front to back. A nonce's good labels among all are a
+//! binomial number with mean K1; it needs K2 of them, and the pass ends where the first nonce has
+//! them. So
 //!
-//! - a pass of `m` nonces finds nothing with the chance `(1 − P)^m`, where `P` is that of one nonce;
+//! - a pass of `m` nonces finds nothing with the chance `(1 − P)^m`, where one nonce's is `P`;
 //! - it ends within the fraction `f` of the data with `1 − (1 − P(f))^m`;
 //! - the k2pows of `g` groups take as long as `g` waits of exponential length: a gamma variable,
 //!   whose distribution is the tail of a Poisson one. (Hashes are counted as if they had no length,

@@ -32,8 +32,8 @@ const STIR: f64 = 32.0;
 impl Cost {
     /// The cost of a label with this N where one of `gap` rows is stored.
     ///
-    /// A wanted row is equally likely to be any, so that on the mean it lies `(gap − 1) / 2` mixings
-    /// behind the stored one.
+    /// A wanted row is equally likely to be any, so that on average `(gap − 1) / 2` mixings lead to
+    /// it from the stored one.
     #[must_use]
     pub fn of(n: ScryptN, gap: Gap) -> Self {
         let n = f64::from(n.get());

@@ -151,8 +151,9 @@ mod tests {
         ) {
             // At least so many successes, or more failures than that leaves.
             let failures = (tries + 1).saturating_sub(least);
-            let whole = binomial_at_least(tries, chance, least)
-                + if least > tries { 1.0 } else { binomial_at_least(tries, 1.0 - chance, failures) };
+            let reached = binomial_at_least(tries, chance, least);
+            let missed = binomial_at_least(tries, 1.0 - chance, failures);
+            let whole = reached + missed;
             prop_assert!((whole - 1.0).abs() < 1e-9, "{whole}");
         }
     }

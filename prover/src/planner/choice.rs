@@ -19,8 +19,8 @@ pub struct Choice {
 
 /// The nonces and the rates with which a proof is most likely there within `window` seconds; among
 /// those that are as likely, what takes least time on average; among those as soon, what costs
-/// least work. Without a window, the least time. `fixed` leaves the nonces as they are. `None` where
-/// no rates are given.
+/// least work. Without a window, the least time. `fixed` leaves the nonces as they are. `None`
+/// where no rates are given.
 ///
 /// # Errors
 /// [`BadNumber`], as [`Forecast::new`] says.
