@@ -253,7 +253,9 @@ mod tests {
         assert_eq!(limits, [LEFT + LONGEST / 2.0, LEFT + LONGEST]);
         let words =
             |class| of_class(&document, class).iter().map(|it| it.text()).collect::<Vec<_>>();
-        assert_eq!(words("small"), [Some("A <fast> \"CPU\" & more  · 2 cores")]);
+        let small = [Some("A <fast> \"CPU\" & more  · 2 cores"), Some("— the range that was seen")];
+        assert_eq!(words("small"), small);
+        assert_eq!(words("limit-text"), [Some("| the limit")]);
         assert_eq!(words("value")[0], Some("500 labels/s, 25 % of the limit"));
     }
 
