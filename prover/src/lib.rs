@@ -18,6 +18,7 @@ mod merge;
 mod outcome;
 mod pace;
 mod place;
+pub mod planner;
 mod progress;
 mod proof_file;
 mod prove;
@@ -32,6 +33,7 @@ mod worker;
 
 pub use outcome::ExitCode;
 use outcome::Failure;
+pub use progress::{date, human_time};
 pub use proof_file::{BadProofFile, ProofFile};
 
 use args::{Args, Command};

@@ -217,7 +217,8 @@ pub(crate) fn human(value: f64) -> String {
 }
 
 /// A duration in its two largest units.
-pub(crate) fn human_time(seconds: f64) -> String {
+#[must_use]
+pub fn human_time(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
     let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
@@ -231,7 +232,8 @@ pub(crate) fn human_time(seconds: f64) -> String {
 
 /// The date and time of Unix seconds, in UTC: the civil calendar counted in eras of 400 years
 /// that begin on the first of March, so that the leap day ends a year.
-pub(crate) fn date(unix: u64) -> String {
+#[must_use]
+pub fn date(unix: u64) -> String {
     let (days, seconds) = (unix / 86_400 + 719_468, unix % 86_400);
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;

@@ -21,7 +21,7 @@ use post::{Candidate, Commitment, LabelRange, Labeler, ScryptN};
 use serde::{Deserialize, Serialize};
 
 pub use layout::Gap;
-pub(crate) use layout::Limits;
+pub(crate) use layout::{Limits, ROW_BYTES};
 
 /// How a GPU reads rows of scratch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use post::ScryptN;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a row of scratch, and of a label's working block.
-pub(super) const ROW_BYTES: u64 = 128;
+pub(crate) const ROW_BYTES: u64 = 128;
 
 /// Of how many rows of scrypt's scratch one is stored; the others are computed again. A wider gap
 /// takes less memory a label and more arithmetic.
