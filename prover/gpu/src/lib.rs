@@ -7,6 +7,8 @@
 //! Knows nothing of files and sockets, nor of other devices: who shares the work, kills a driver
 //! that hangs, or doubts a label later, stands above.
 
+#[cfg(test)]
+mod count;
 mod devices;
 mod fault;
 mod labels;

@@ -74,8 +74,7 @@ impl Pace {
 
     /// Learns from a dispatch.
     pub(super) fn learn(&mut self, steps: Steps, took: Duration) {
-        let (took, fill, mix) =
-            (took.as_secs_f64(), f64::from(steps.fill), f64::from(steps.mix));
+        let (took, fill, mix) = (took.as_secs_f64(), f64::from(steps.fill), f64::from(steps.mix));
         match (steps.fill, steps.mix) {
             (0, 0) => {}
             (_, 0) => self.fill.learn(took / fill),
@@ -306,9 +305,8 @@ mod tests {
     fn one_dispatch_in_a_hundred_may_be_late() {
         let compiling = |number, cost: f64| if number == 0 { 3.0 / 16.0 } else { cost };
         for (target, step) in [(0.05, 3e-5), (0.05, 3e-4), (0.01, 1e-5)] {
-            let calm = Model::run(5000, target, |number, chance| {
-                compiling(number, step * noise(chance))
-            });
+            let calm =
+                Model::run(5000, target, |number, chance| compiling(number, step * noise(chance)));
             let (mean, late) = calm.mean_and_late();
             assert!(mean > 0.8 && late <= 1.2, "calm: {mean}, {late}");
 
