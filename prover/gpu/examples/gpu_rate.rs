@@ -48,7 +48,7 @@ fn labels(device: &Device, in_flight: u32, rounds: usize, way: Option<&str>) {
                 let made = Labels::new(device, Commitment([1; 32]), n, settings);
                 let made = made.expect("a device that works");
                 if way.is_none_or(|way| way == made.kernel()) {
-                    ways.push((made, target, Vec::new()));
+                    ways.push((made, target, Vec::new(), 0));
                 }
             }
         }
@@ -56,17 +56,20 @@ fn labels(device: &Device, in_flight: u32, rounds: usize, way: Option<&str>) {
     let mut out = vec![0; 16 * in_flight as usize];
     // The first round warms up.
     for round in 0..=rounds {
-        for (labels, _, rates) in &mut ways {
+        for (labels, _, rates, warm) in &mut ways {
             let timer = Timer::start();
             labels.fill(0..in_flight.into(), &mut out, &|| false).expect("labels");
             if round > 0 {
                 rates.push(timer.rates(in_flight.into()));
+            } else {
+                *warm = labels.dispatch_times().count();
             }
         }
     }
-    for (labels, target, rates) in ways {
+    for (labels, target, rates, warm) in ways {
         let (kernel, target, (wall, cpu)) = (labels.kernel(), target.as_millis(), medians(rates));
-        let mut times: Vec<_> = labels.dispatch_times().map(|time| time.as_millis()).collect();
+        let mut times: Vec<_> =
+            labels.dispatch_times().skip(warm).map(|it| it.as_millis()).collect();
         times.sort_unstable();
         let [half, late] = [50, 99].map(|percent| times[(times.len() - 1) * percent / 100]);
         println!(
