@@ -9,6 +9,8 @@
 //! that hangs, or doubts a label later, stands above.
 
 mod cost;
+#[cfg(test)]
+mod count;
 mod devices;
 mod fault;
 mod labels;
