@@ -1,7 +1,9 @@
 //! What was typed.
 
+mod devices;
 mod keep;
 
+pub(crate) use devices::{DeviceArg, DevicesArgs};
 pub(crate) use keep::{MergeArgs, MoveArgs, PurgeArgs, ShrinkArgs, UndoArgs, WipeArgs};
 
 use crate::outcome::{self, ExitCode, answer};
@@ -144,40 +146,6 @@ pub(crate) struct WorkArgs {
     /// Percent of the time to work; it rests for the others [default: 100, with --background 50]
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) duty: Option<u8>,
-}
-
-/// A device, or several, as they are asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum DeviceArg {
-    /// Every usable GPU, and the CPU.
-    Auto,
-    /// The processor.
-    Cpu,
-    /// Every usable GPU.
-    Gpu,
-    /// The one of this name.
-    Named(String),
-}
-
-impl DeviceArg {
-    /// Whether the CPU alone will not do.
-    pub(crate) fn demands_a_gpu(&self) -> bool {
-        matches!(self, Self::Gpu | Self::Named(_))
-    }
-}
-
-impl FromStr for DeviceArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "gpu" => Ok(Self::Gpu),
-            name if name.starts_with("gpu:") => Ok(Self::Named(name.to_owned())),
-            _ => Err("say auto, cpu, gpu, or a name that `postmesh-prover devices` lists".into()),
-        }
-    }
 }
 
 /// How a proof is searched for: what `prove` and `serve` have in common.
@@ -451,26 +419,6 @@ pub(crate) struct ServeArgs {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, ClapArgs)]
-#[command(after_help = concat!(
-    "Example:\n  postmesh-prover devices --probe --device gpu\n\n",
-    "Exit codes: 0 listed, be there GPUs or none · 2 wrong usage · 3 the GPUs could not be listed, \
-     or one not be measured: a driver hangs or crashes"
-))]
-pub(crate) struct DevicesArgs {
-    /// Measure each device that --device means, for some seconds: labels, and the scan of a proof
-    #[arg(long)]
-    pub(crate) probe: bool,
-    /// scrypt's N of the labels
-    #[arg(long, value_name = "N", default_value_t = 8192, requires = "probe")]
-    pub(crate) scrypt_n: u32,
-    #[command(flatten)]
-    pub(crate) work: WorkArgs,
-    /// Print them as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 /// Prints a completion script.
 pub(crate) fn completions(shell: Shell) -> outcome::Result {
     let mut script = Vec::new();
@@ -486,17 +434,6 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn devices_are_kinds_or_names() {
-        let device = |text: &str| text.parse::<DeviceArg>();
-        assert_eq!(device("auto"), Ok(DeviceArg::Auto));
-        assert_eq!(device("gpu"), Ok(DeviceArg::Gpu));
-        assert_eq!(device("gpu:software"), Ok(DeviceArg::Named("gpu:software".to_owned())));
-        for bad in ["", "GPU", "cuda", "cpu0"] {
-            assert!(device(bad).unwrap_err().contains("devices"), "{bad}");
-        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Hands {
             // Where the CPU only stands in, all of it does.
             None => {
                 let spare = if self.cpu { NonZeroUsize::MIN } else { threads };
-                self.opened(spare, keys, threshold).map(|(_, worker)| worker).collect()
+                self.opened(spare, keys, threshold).map(|one| Box::new(one) as Worker).collect()
             }
         };
         let threads = if self.cpu { threads.get() } else { 0 };
@@ -78,10 +78,10 @@ impl Hands {
         spare: NonZeroUsize,
         keys: &[GroupKeys],
         threshold: Threshold,
-    ) -> impl Iterator<Item = (&str, Worker)> {
+    ) -> impl Iterator<Item = Guarded> {
         self.devices.iter().map(move |Device { name, open }| {
             let plain = Scan::new(keys.to_vec(), threshold, spare);
-            (name.as_str(), guarded(name, open(keys, threshold), plain, keys, threshold))
+            Guarded::new(name, open(keys, threshold), plain, keys, threshold)
         })
     }
 
@@ -103,9 +103,13 @@ impl Hands {
             return vec![];
         }
         let mut helpers = Vec::new();
-        for (name, mut worker) in self.opened(NonZeroUsize::MIN, keys, threshold) {
-            let rate = rate(&mut *worker, &pieces).unwrap_or(0.0);
-            let helps = rate > each;
+        for mut device in self.opened(NonZeroUsize::MIN, keys, threshold) {
+            let rate = rate(&mut device, &pieces).unwrap_or(0.0);
+            if device.scanner.is_none() {
+                // What was measured is the CPU in its place.
+                continue;
+            }
+            let (name, helps) = (&device.name, rate > each);
             let verdict = if helps { "it helps" } else { "it is left alone" };
             tracing::info!(
                 "{name} scans {:.3} GiB/s of this data, {threads} CPU threads {:.3}: {verdict}",
@@ -113,7 +117,7 @@ impl Hands {
                 gib(cpu),
             );
             if helps {
-                helpers.push(worker);
+                helpers.push(Box::new(device) as Worker);
             }
         }
         helpers
@@ -153,20 +157,6 @@ impl Data {
     }
 }
 
-fn guarded(
-    name: &str,
-    scanner: Worker,
-    plain: Scan,
-    keys: &[GroupKeys],
-    threshold: Threshold,
-) -> Worker {
-    let mut ciphers: Vec<_> =
-        keys.iter().map(|keys| (keys.group, GroupCipher::new(keys))).collect();
-    ciphers.sort_unstable_by_key(|(group, _)| *group);
-    let name = name.to_owned();
-    Box::new(Guarded { name, scanner: Some(scanner), plain, ciphers, threshold, turn: 0 })
-}
-
 /// A device that is looked at while it works. Once it erred, the CPU goes on in its place.
 struct Guarded {
     name: String,
@@ -181,6 +171,20 @@ struct Guarded {
 }
 
 impl Guarded {
+    fn new(
+        name: &str,
+        scanner: Worker,
+        plain: Scan,
+        keys: &[GroupKeys],
+        threshold: Threshold,
+    ) -> Self {
+        let ciphers = keys.iter().map(|keys| (keys.group, GroupCipher::new(keys)));
+        let mut ciphers: Vec<_> = ciphers.collect();
+        ciphers.sort_unstable_by_key(|(group, _)| *group);
+        let (name, scanner) = (name.to_owned(), Some(scanner));
+        Self { name, scanner, plain, ciphers, threshold, turn: 0 }
+    }
+
     /// Why the device is not to be relied on, if so: each hit must be one, and among some of the
     /// labels there may be no others.
     fn doubt(&mut self, first: LabelIndex, labels: &[u8], hits: &[Hit]) -> Option<String> {

@@ -127,7 +127,7 @@ fn a_device_that_errs_is_found_out() {
         let (device, pieces) = device(manner);
         let scanner = (device.open)(&keys, threshold);
         let plain = Scan::new(keys.to_vec(), threshold, threads(1));
-        let mut guarded = guarded("it", scanner, plain, &keys, threshold);
+        let mut guarded = Guarded::new("it", scanner, plain, &keys, threshold);
         for _ in 0..3 {
             assert_eq!(guarded.scan(LabelIndex(9), &labels).unwrap(), expected, "{manner:?}");
         }
