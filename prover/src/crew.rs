@@ -1,8 +1,9 @@
 //! The crew: all devices that make labels, at work on one queue of ranges.
 //!
-//! Each member has a thread of its own ([`floor`]) and pulls ranges at its own pace ([`queue`]). The
-//! calling thread gets what they made in the order of the labels, looks at some of each ([`look`])
-//! and is the only one that hands on, so that a disk is written by one while the devices go on.
+//! Each member has a thread of its own ([`floor`]) and pulls ranges at its own pace ([`queue`]).
+//! The calling thread gets what they made in the order of the labels, looks at some of each
+//! ([`look`]) and is the only one that hands on, so that a disk is written by one while the
+//! devices go on.
 //!
 //! A device that makes a wrong label is left out for good, and what it made and is not handed on
 //! is made by the others. One that fails a few times in a row is left out too. The crew knows
@@ -140,8 +141,8 @@ impl Crew {
     /// may reach from one range into the next where these touch.
     ///
     /// # Errors
-    /// [`LabelFault::Stopped`] when `stop` says so; the sink's; that of the last device when none is
-    /// left. What the sink got before is right.
+    /// [`LabelFault::Stopped`] when `stop` says so; the sink's; that of the last device when none
+    /// is left. What the sink got before is right.
     pub(crate) fn run(
         &mut self,
         ranges: &[LabelRange],

@@ -272,8 +272,8 @@ mod tests {
         let expected = json!([{ "name": "cpu", "labels": 1000, "rate": 1000.0 }]);
         assert_eq!(course.object(0)["devices"], expected);
         course.shares = vec![share("cpu", 250, 300.0), share("gpu:1", 750, 4000.0)];
-        let (sentence, part) =
-            (course.sentence(0), "; cpu 25.0 % at 300/s, gpu:1 75.0 % at 4.00 k/s; ");
+        let sentence = course.sentence(0);
+        let part = "; cpu 25.0 % at 300/s, gpu:1 75.0 % at 4.00 k/s; ";
         assert!(sentence.contains(part), "{sentence}");
     }
 

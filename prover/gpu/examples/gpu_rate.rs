@@ -1,7 +1,7 @@
 //! How fast a device makes labels at N = 8192, by gap, way of mixing and length of a dispatch, and
 //! how fast it scans.
 //!
-//! `cargo run --release -p gpu --example gpu_rate [device] [labels|scan] [in flight] [rounds] [way]`
+//! `cargo run --release -p gpu --example gpu_rate [device] [labels|scan] [labels] [rounds] [way]`
 //! With no device it is `gpu:software`, with no way (such as `wgsl, gap 1`) all take turns. The
 //! median of the rounds is told, per
 //! second and per second of CPU time: for a software device the latter is the one to compare.

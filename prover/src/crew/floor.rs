@@ -1,5 +1,6 @@
 //! Where a crew works: a thread for each member, and the caller's, which collects what they make.
 
+use super::look::Seen;
 use super::queue::{self, Hand, Next, Queue};
 use super::{Made, Member, Share, Sink};
 use crate::make::MakeError;
@@ -21,8 +22,7 @@ type Filled = (Vec<u8>, Option<Candidate>);
 type Ready = (queue::Made<Filled>, Vec<Share>);
 
 /// Looks at a range: gives its smallest label, or one that is wrong.
-type Look<'a> =
-    dyn FnMut(&LabelRange, &[u8], Option<Candidate>) -> Result<Option<Candidate>, LabelIndex> + 'a;
+type Look<'a> = dyn FnMut(&LabelRange, &[u8], Option<Candidate>) -> Seen + 'a;
 
 /// One run of a crew.
 pub(super) struct Floor<'a> {

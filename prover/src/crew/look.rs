@@ -11,14 +11,11 @@ const LOOK_EVERY: u64 = 1 << 15;
 /// Draws a number below a bound that no device can foresee.
 pub(crate) type Draw = Box<dyn FnMut(u64) -> u64>;
 
-/// A way to look at a range: its labels, and what the device says is the smallest. Gives the smallest,
-/// or the index of a label that is wrong.
-pub(super) type Look = fn(
-    &mut Inspector,
-    &LabelRange,
-    &[u8],
-    Option<Candidate>,
-) -> Result<Option<Candidate>, LabelIndex>;
+/// The smallest label of a range, or the index of one that is wrong.
+pub(super) type Seen = Result<Option<Candidate>, LabelIndex>;
+
+/// A way to look at a range, at its labels, and at what the device says is the smallest.
+pub(super) type Look = fn(&mut Inspector, &LabelRange, &[u8], Option<Candidate>) -> Seen;
 
 /// Looks at what devices made.
 pub(super) struct Inspector {
@@ -45,7 +42,7 @@ impl Inspector {
         range: &LabelRange,
         labels: &[u8],
         claimed: Option<Candidate>,
-    ) -> Result<Option<Candidate>, LabelIndex> {
+    ) -> Seen {
         let looks = (count(range) / LOOK_EVERY).max(LOOKS_MIN).min(count(range));
         self.at_random(range, labels, looks)?;
         // Labels compare as big-endian numbers, so their stored halves tell the smallest.
@@ -70,7 +67,7 @@ impl Inspector {
         range: &LabelRange,
         labels: &[u8],
         claimed: Option<Candidate>,
-    ) -> Result<Option<Candidate>, LabelIndex> {
+    ) -> Seen {
         self.unseen = self.unseen.saturating_add(count(range));
         let looks = (self.unseen / LOOK_EVERY).min(count(range));
         self.unseen -= looks * LOOK_EVERY;

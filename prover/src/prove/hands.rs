@@ -128,7 +128,7 @@ fn gib(bytes: f64) -> f64 {
     bytes / f64::from(1 << 30)
 }
 
-/// Bytes a second of a scanner, once it is warm; `None` where it fails, or there is nothing to scan.
+/// Bytes a second of a scanner, once it is warm; `None` where it fails or has nothing to scan.
 fn rate(scanner: &mut dyn Scanner, pieces: &[Piece]) -> Option<f64> {
     let mut all = || {
         let mut bytes = 0;
