@@ -101,3 +101,43 @@ fn a_device_is_measured_with_what_is_known_of_it() {
     // What was measured is known from now on.
     assert!(tuned["labels_per_second"].as_f64().unwrap() > 0.0, "{tuned}");
 }
+
+/// Data sets and proofs are the same byte for byte, by the CPU, the GPU or both. The tuning is given,
+/// so that no search for the best one takes minutes on a software device.
+#[test]
+fn data_and_proofs_are_the_same_whatever_makes_them() {
+    let known = World::new();
+    let devices = listed(&known, &[]);
+    let Some(software) = devices.iter().find(|it| it["name"] == "gpu:software") else { return };
+    let key = json!({
+        "device": "gpu:software", "driver": software["driver"], "n": 2, "target_ms": 50,
+    });
+    let tuning = json!({ "gap": "one", "mixing": "plain", "labels": 64 });
+    let tuned = json!({ "for": key, "tuning": tuning, "labels_per_second": null });
+    let made = |devices: &[&str]| {
+        let world = World::new();
+        fs::create_dir_all(world.path("cache")).unwrap();
+        let text = json!({ "version": 1, "tunings": [tuned] }).to_string();
+        fs::write(world.path("cache/tuning.json"), text).unwrap();
+        let named = devices.iter().flat_map(|name| ["--device", name]);
+        let named: Vec<&str> = named.collect();
+        let mut init = world.init(&"11".repeat(32));
+        init.args(&named).arg("--json");
+        let (code, answer, said) = run(init);
+        assert_eq!(code, Some(0), "{said}");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let (data, network) = (world.path("data"), world.network());
+        let mut prove = world.prover(&["prove", "--json", "--challenge", &"33".repeat(32)]);
+        prove.arg("--data-dir").arg(&data).arg("--network").arg(network).args(&named);
+        let (code, proof, said) = run(prove);
+        assert_eq!(code, Some(0), "{said}");
+        let by = answer["devices"].as_array().unwrap().iter();
+        let by: Vec<_> = by.map(|it| it["name"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(by, devices);
+        let labels = world.data().into_iter().filter(|(name, _)| name.starts_with("postdata_"));
+        (labels.collect::<Vec<_>>(), proof)
+    };
+    let expected = made(&["cpu"]);
+    assert!(made(&["gpu:software"]) == expected);
+    assert!(made(&["cpu", "gpu:software"]) == expected);
+}

@@ -99,12 +99,10 @@ impl Crew {
         draw: Draw,
     ) -> Self {
         let hands = vec![Hand::default(); members.len()];
-        let kernel = match members.as_slice() {
-            [alone] => alone.labeler.kernel().to_owned(),
-            all => titles(all),
-        };
         let inspector = Inspector::new(commitment, n, draw);
-        Self { members, hands, inspector, kernel }
+        let mut crew = Self { members, hands, inspector, kernel: String::new() };
+        crew.kernel = crew.kernels();
+        crew
     }
 
     pub(crate) fn commitment(&self) -> Commitment {
@@ -123,6 +121,14 @@ impl Crew {
     /// What these devices and this version are called in the list of makers.
     pub(crate) fn maker(&self) -> String {
         format!("{}, postmesh {}", titles(&self.members), env!("CARGO_PKG_VERSION"))
+    }
+
+    /// Which kernels run, those of GPUs as they turned out by now.
+    pub(crate) fn kernels(&self) -> String {
+        match self.members.as_slice() {
+            [alone] => alone.labeler.kernel().to_owned(),
+            all => titles(all),
+        }
     }
 
     /// What each device contributed since the crew was put together.

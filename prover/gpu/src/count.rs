@@ -4,8 +4,10 @@
 //! The count walks naga's form of a shader. How often a loop runs and how often a branch is taken
 //! depends on labels; the walk is told, for all else is in the text.
 
+use crate::cost::Cost;
 use crate::labels::{Gap, Mixing};
 use core::ops::AddAssign;
+use post::ScryptN;
 use shaders::{Shader, fill, finish, mix, mix_cooperative, seed};
 use wgpu::naga::valid::{Capabilities, FunctionInfo, ModuleInfo, ValidationFlags, Validator};
 use wgpu::naga::{
@@ -214,17 +216,13 @@ fn words(inner: &TypeInner) -> f64 {
 
 /// What a label costs on paper, with `missing` mixings a step for rows that are not stored.
 fn paper(gap: Gap, missing: f64) -> Count {
-    // Two ChaCha20/8 of 4 double rounds of 8 quarter rounds (4 additions, exclusive ors and
-    // rotations each), and of 16 additions of the input; 16 exclusive ors before each.
-    let mixing = 2.0 * (4.0 * 8.0 * 12.0 + 16.0 + 16.0);
-    let mixings = N * (2.0 + missing);
-    Count {
-        written: 128.0 * N / f64::from(gap.get()),
-        read: 128.0 * N,
-        // A step of the second half has the row in it.
-        operations: mixings * mixing + N * 32.0,
-        rotations: mixings * 2.0 * 4.0 * 8.0 * 4.0,
-    }
+    let Cost { written, read, mixings, operations } = Cost::of(ScryptN::new(8192).unwrap(), gap);
+    let usual = f64::from(gap.get() - 1) / 2.0;
+    let more = N * (missing - usual);
+    // Each of the two ChaCha20/8 of a mixing has 4 double rounds of 8 quarter rounds of 4 rotations.
+    let rotations = (mixings + more) * 2.0 * 4.0 * 8.0 * 4.0;
+    let mixing = (operations - N * 32.0) / mixings;
+    Count { written, read, operations: operations + more * mixing, rotations }
 }
 
 /// What filling and mixing do for a label, where each step of mixing misses that many rows.

@@ -4,6 +4,7 @@ use super::space::Request;
 use crate::args::PlanArgs;
 use crate::crew;
 use crate::outcome::{ExitCode, Result, answer};
+use crate::planner;
 use crate::progress::{human, human_time};
 use bytesize::ByteSize;
 use plot::Share;
@@ -22,8 +23,9 @@ pub(crate) fn plan(args: &PlanArgs) -> Result {
     let arrangement = request.arrange()?;
     let (shares, files) = (arrangement.shares(), request.files_of_set());
     let missing: u64 = shares.iter().map(|share| share.missing).sum();
-    let rate = if missing > 0 { Some(rate(&request, args)?) } else { None };
-    let seconds = rate.map_or(0.0, |rate| missing as f64 / rate);
+    let rates = if missing > 0 { rates(&request, args)? } else { vec![] };
+    let rate = (missing > 0).then(|| rates.iter().sum::<f64>());
+    let seconds = planner::seconds_to_make(missing, &rates).unwrap_or(0.0);
     if args.json {
         let directory = |share: &Share| {
             json!({
@@ -66,13 +68,13 @@ pub(crate) fn plan(args: &PlanArgs) -> Result {
     Ok(ExitCode::Done)
 }
 
-/// Labels a second on this machine by all devices, as busy as it is.
-fn rate(request: &Request, args: &PlanArgs) -> Result<f64> {
+/// Labels a second of each device, as busy as this machine is.
+fn rates(request: &Request, args: &PlanArgs) -> Result<Vec<f64>> {
     let mut crew = crew::of(&args.work, request.metadata.commitment(), request.n)?;
     let start = Instant::now();
     crew.run(from_ref(&(0..u64::MAX)), &|| false, &mut |_| {
         let enough = start.elapsed() >= TRIAL;
         Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
-    Ok(crew.shares().iter().map(|share| share.rate).sum())
+    Ok(crew.shares().iter().map(|share| share.rate).collect())
 }
