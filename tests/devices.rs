@@ -102,8 +102,8 @@ fn a_device_is_measured_with_what_is_known_of_it() {
     assert!(tuned["labels_per_second"].as_f64().unwrap() > 0.0, "{tuned}");
 }
 
-/// Data sets and proofs are the same byte for byte, by the CPU, the GPU or both. The tuning is given,
-/// so that no search for the best one takes minutes on a software device.
+/// Data sets and proofs are the same byte for byte, by the CPU, the GPU or both. The tuning is
+/// given, so that no search for the best one takes minutes on a software device.
 #[test]
 fn data_and_proofs_are_the_same_whatever_makes_them() {
     let known = World::new();

@@ -194,7 +194,10 @@ pub(crate) fn parts(shares: &[Share]) -> Option<String> {
 
 /// The same for scripts.
 pub(crate) fn devices(shares: &[Share]) -> Value {
-    let device = |Share { name, labels, rate }: &Share| json!({ "name": name, "labels": labels, "rate": rate });
+    let device = |share: &Share| {
+        let Share { name, labels, rate } = share;
+        json!({ "name": name, "labels": labels, "rate": rate })
+    };
     shares.iter().map(device).collect()
 }
 

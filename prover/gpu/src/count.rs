@@ -219,7 +219,7 @@ fn paper(gap: Gap, missing: f64) -> Count {
     let Cost { written, read, mixings, operations } = Cost::of(ScryptN::new(8192).unwrap(), gap);
     let usual = f64::from(gap.get() - 1) / 2.0;
     let more = N * (missing - usual);
-    // Each of the two ChaCha20/8 of a mixing has 4 double rounds of 8 quarter rounds of 4 rotations.
+    // Each of the two ChaCha20/8 of a mixing: 4 double rounds of 8 quarter rounds of 4 rotations.
     let rotations = (mixings + more) * 2.0 * 4.0 * 8.0 * 4.0;
     let mixing = (operations - N * 32.0) / mixings;
     Count { written, read, operations: operations + more * mixing, rotations }
