@@ -15,13 +15,15 @@ use crate::make::MakeError;
 use crate::progress::Progress;
 use bad::{absent, merged};
 use plot::{Block, DataSet, PlotError, Slot};
-use post::label::LabelFault;
-use post::{LABEL_BYTES, LabelRange, Labeler};
+use post::label::{LabelFault, Scratch, label_in};
+use post::{LABEL_BYTES, LabelIndex, LabelRange, Labeler, ScryptN};
 use sample::Sample;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use walk::{Looked, Verdict, Walk};
 
+/// Of the labels of a piece that differ so many are made by the definition.
+const BELIEVED_AFTER: usize = 4;
 /// Labels made at a time.
 const PIECE_LABELS: u64 = 4096;
 /// Hashes that are written down at a time: those of 1 GiB.
@@ -31,6 +33,8 @@ const SLOTS_AT_ONCE: usize = 1024;
 pub(crate) struct Check<'a> {
     pub(crate) set: &'a DataSet,
     pub(crate) labeler: &'a mut dyn Labeler,
+    /// The N of the labels.
+    pub(crate) n: ScryptN,
     /// How much is made again.
     pub(crate) percent: f64,
     /// Decides which labels are.
@@ -267,15 +271,35 @@ impl Check<'_> {
             self.labeler.fill(piece.clone(), &mut made, self.stop)?;
             let stored = block.readable(&piece).unwrap_or_default();
             let pairs = stored.chunks_exact(LABEL_BYTES).zip(made.chunks_exact(LABEL_BYTES));
+            let differs = |(_, (stored, made)): &(u64, (&[u8], &[u8]))| stored != made;
+            let differing: Vec<_> = piece.clone().zip(pairs).filter(differs).collect();
+            self.believe(differing.iter().map(|(index, (stored, _))| (*index, *stored)).collect())?;
             findings.made += count(&piece);
-            for (index, (stored, made)) in piece.clone().zip(pairs) {
-                if stored == made {
-                    findings.right += 1;
-                } else {
-                    add_wrong(&mut findings.bad, known, index, &path);
-                }
+            findings.right += count(&piece) - differing.len() as u64;
+            for (index, _) in differing {
+                add_wrong(&mut findings.bad, known, index, &path);
             }
             made_to(piece.end);
+        }
+        Ok(())
+    }
+
+    /// Before labels on disk are called wrong, some of them are made by the definition: it may be
+    /// the device that errs, and what is called wrong will be replaced.
+    fn believe(&self, differing: Vec<(u64, &[u8])>) -> Result<(), LabelFault> {
+        let commitment = self.set.metadata().commitment();
+        let step = differing.len().div_ceil(BELIEVED_AFTER).max(1);
+        let spread = differing.iter().step_by(step).chain(differing.last());
+        let mut scratch = None;
+        for (index, stored) in spread {
+            let scratch = scratch.get_or_insert_with(|| Scratch::new(self.n));
+            if label_in(scratch, &commitment, LabelIndex(*index)).stored() == *stored {
+                let kernel = self.labeler.kernel();
+                return Err(LabelFault::Device(format!(
+                    "label {index} is right on disk, and {kernel} makes another: the device errs. \
+                     Choose another with --device"
+                )));
+            }
         }
         Ok(())
     }

@@ -84,7 +84,7 @@ pub(crate) fn check(set: &DataSet, percent: f64, record: bool) -> Findings {
 fn checked_with(set: &DataSet, n: ScryptN, percent: f64, record: bool) -> Findings {
     let mut labels = labeler(set, n);
     let labeler = &mut labels;
-    Check { set, labeler, percent, seed: 5, record, stop: &|| false, json: false }.run().unwrap()
+    Check { set, labeler, n, percent, seed: 5, record, stop: &|| false, json: false }.run().unwrap()
 }
 
 /// What is bad, in short.
@@ -152,6 +152,7 @@ fn a_flip_anywhere_in_a_manifest_is_blamed_on_it() {
             let mut check = Check {
                 set: &set,
                 labeler: &mut labels,
+                n: n(),
                 percent: 0.1,
                 seed: 1,
                 record: false,
@@ -250,6 +251,7 @@ fn it_stops_when_asked() {
     let mut check = Check {
         set: &set,
         labeler,
+        n: n(),
         percent: 100.0,
         seed: 5,
         record: true,
@@ -258,4 +260,48 @@ fn it_stops_when_asked() {
     };
     let findings = check.run().unwrap();
     assert!(findings.stopped && findings.made == 0);
+}
+
+/// A device that makes one label wrong.
+struct Erring(Labels, u64);
+
+impl Labeler for Erring {
+    fn fill(
+        &mut self,
+        range: LabelRange,
+        out: &mut [u8],
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<post::Candidate>, LabelFault> {
+        let best = self.0.fill(range.clone(), out, stop)?;
+        if range.contains(&self.1) {
+            out[(self.1 - range.start) as usize * LABEL_BYTES] ^= 1;
+        }
+        Ok(best)
+    }
+
+    fn kernel(&self) -> &str {
+        "erring"
+    }
+}
+
+#[test]
+fn a_device_that_errs_makes_no_label_on_disk_wrong() {
+    let disk = large();
+    let set = open(&disk);
+    for wrong in [0, 5_000, set.layout().num_labels() - 1] {
+        let mut erring = Erring(labeler(&set, n()), wrong);
+        let mut check = Check {
+            set: &set,
+            labeler: &mut erring,
+            n: n(),
+            percent: 100.0,
+            seed: 5,
+            record: false,
+            stop: &|| false,
+            json: false,
+        };
+        let found = check.run().unwrap_err().to_string();
+        let expected = format!("label {wrong} is right on disk, and erring makes another");
+        assert!(found.starts_with(&expected), "{found}");
+    }
 }

@@ -25,6 +25,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result {
     let mut check = Check {
         set: &set,
         labeler: &mut crew,
+        n,
         percent,
         seed: draw_below(u64::MAX),
         record,

@@ -3,6 +3,7 @@
 use super::check::{hint, list, percent};
 use crate::args::{ProofArgs, RangeArg, RepairArgs};
 use crate::check::{BadRange, Check, Findings, Why};
+use crate::crew::Crew;
 use crate::make::{MakeError, draw_below};
 use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::progress::unix_now;
@@ -11,7 +12,7 @@ use crate::stop::Stop;
 use crate::{background, crew, settings};
 use plot::DataSet;
 use post::label::LabelFault;
-use post::{LABEL_BYTES, LabelRange, Labeler, ScryptN};
+use post::{LABEL_BYTES, LabelRange, ScryptN};
 use serde_json::json;
 
 /// Repairs the data.
@@ -57,7 +58,7 @@ pub(crate) fn repair(args: &RepairArgs) -> Result {
 fn find(
     args: &RepairArgs,
     set: &DataSet,
-    labels: &mut dyn Labeler,
+    crew: &mut Crew,
     percent: f64,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Findings> {
@@ -89,8 +90,16 @@ fn find(
     }
     ranges.retain(|range| !range.is_empty());
     let seed = draw_below(u64::MAX);
-    let mut check =
-        Check { set, labeler: labels, percent, seed, record: false, stop, json: args.json };
+    let mut check = Check {
+        set,
+        n: crew.n(),
+        labeler: crew,
+        percent,
+        seed,
+        record: false,
+        stop,
+        json: args.json,
+    };
     let findings = if ranges.is_empty() { check.run() } else { check.ranges(&ranges) };
     Ok(findings?)
 }

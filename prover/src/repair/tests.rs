@@ -20,6 +20,7 @@ fn repair(set: &mut DataSet, n: ScryptN, percent: f64) -> Result<Mended, RepairE
         let mut check = crate::check::Check {
             set,
             labeler,
+            n,
             percent,
             seed: 9,
             record: false,
