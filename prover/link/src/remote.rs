@@ -9,7 +9,7 @@ use crate::code::Code;
 use crate::connection::Connection;
 use crate::error::LinkError;
 use crate::key::{LinkId, LinkKey};
-use crate::roster::{RosterFile, proof};
+use crate::roster::{Paired, RosterFile, proof};
 use crate::tls::{self, Expected};
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::pin::Pin;
@@ -55,8 +55,8 @@ const EXPORT: &[u8] = b"EXPORTER-postmesh-pairing";
 const DONE: VarInt = VarInt::from_u32(0);
 const NOT_PAIRED: VarInt = VarInt::from_u32(1);
 
-/// A prover that connected, by its name, or somebody who was turned away.
-type Arrival = Result<(String, Connection), LinkError>;
+/// A prover that connected, or somebody who was turned away.
+type Arrival = Result<(Paired, Connection), LinkError>;
 
 /// A node's listener for provers on other hosts.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl RemoteListener {
         Ok(Self { endpoint, arrivals })
     }
 
-    /// The next prover, by its name; an error tells of somebody who was turned away.
+    /// The next prover; an error tells of somebody who was turned away.
     ///
     /// # Errors
     /// [`LinkError::Unknown`], [`LinkError::PairingFailed`], [`LinkError::Broken`]; the listener
@@ -171,7 +171,7 @@ impl Porter {
         };
         let streams = connection.accept_bi().await;
         let (send, receive) = streams.ok()?;
-        Some(Ok((prover.name.clone(), over(connection, send, receive))))
+        Some(Ok((prover.clone(), over(connection, send, receive))))
     }
 
     /// Hears an invitation that somebody presents, and answers.

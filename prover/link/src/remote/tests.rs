@@ -56,8 +56,8 @@ async fn a_prover_is_paired_once_and_connects_ever_after() {
         let dialled = dial_remote(&world.address, node, &key(2)).await.unwrap();
         let (mut prover_in, mut prover_out) = dialled.split();
         prover_out.send(&hello()).await.unwrap();
-        let (name, accepted) = world.listener.accept().await.unwrap();
-        assert_eq!(name, "attic");
+        let (paired, accepted) = world.listener.accept().await.unwrap();
+        assert_eq!((paired.name.as_str(), paired.id), ("attic", key(2).id()));
         let (mut node_in, mut node_out) = accepted.split();
         assert_eq!(node_in.next().await.unwrap(), Some(hello()));
         for _ in 0..1000 {
