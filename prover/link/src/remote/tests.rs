@@ -162,3 +162,98 @@ async fn nobody_at_home_is_said_as_such() {
     let bad = dial_remote("localhost", key(1).id(), &key(2)).await;
     assert!(matches!(bad, Err(LinkError::BadAddress { .. })), "{bad:?}");
 }
+
+/// A network of 100 ms each way that loses one datagram in fifty, between a prover and `target`.
+/// Returns the address that stands for the target.
+async fn bad_network(target: SocketAddr) -> SocketAddr {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let front = Arc::new(tokio::net::UdpSocket::bind(any).await.unwrap());
+    let back = Arc::new(tokio::net::UdpSocket::bind(any).await.unwrap());
+    let address = front.local_addr().unwrap();
+    let prover = Arc::new(std::sync::Mutex::new(None));
+    let seen = Arc::clone(&prover);
+    let there = carry(Arc::clone(&front), Arc::clone(&back), 1, move |from| {
+        *seen.lock().unwrap() = Some(from);
+        Some(target)
+    });
+    let back_again = carry(back, front, 2, move |_| *prover.lock().unwrap());
+    tokio::spawn(there);
+    tokio::spawn(back_again);
+    address
+}
+
+async fn carry(
+    from: Arc<tokio::net::UdpSocket>,
+    to: Arc<tokio::net::UdpSocket>,
+    mut seed: u64,
+    goes_to: impl Fn(SocketAddr) -> Option<SocketAddr>,
+) {
+    let mut datagram = vec![0; 65_536];
+    while let Ok((length, sender)) = from.recv_from(&mut datagram).await {
+        seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        let Some(receiver) = goes_to(sender).filter(|_| (seed >> 33) % 50 != 0) else { continue };
+        let (to, bytes) = (Arc::clone(&to), datagram[..length].to_vec());
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let _ = to.send_to(&bytes, receiver).await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_slow_network_that_loses_datagrams_costs_time_only() {
+    let mut world = World::new();
+    let target = world.listener.address().unwrap();
+    let address = bad_network(target).await.to_string();
+    let code = world.invite(5);
+    let node = pair(&address, &code, "far-away", &key(2)).await.unwrap();
+    let (mut prover_in, mut prover_out) =
+        dial_remote(&address, node, &key(2)).await.unwrap().split();
+    prover_out.send(&hello()).await.unwrap();
+    let (_, accepted) = world.listener.accept().await.unwrap();
+    let (mut node_in, mut node_out) = accepted.split();
+    // Many messages on their way at once, in both directions.
+    let talk = async {
+        for _ in 0..500 {
+            prover_out.send(&hello()).await.unwrap();
+        }
+        for _ in 0..500 {
+            assert_eq!(prover_in.next().await.unwrap(), Some(ToProver::Info));
+        }
+    };
+    let listen = async {
+        for _ in 0..=500 {
+            assert_eq!(node_in.next().await.unwrap(), Some(hello()));
+        }
+        for _ in 0..500 {
+            node_out.send(&ToProver::Info).await.unwrap();
+        }
+        node_out
+    };
+    let ((), _node_out) = tokio::join!(talk, listen);
+}
+
+/// Five thousand who knock and say nothing, from one process: a prover that is known gets through.
+#[tokio::test]
+async fn a_crowd_at_the_door_keeps_no_prover_out() {
+    let mut world = World::new();
+    let code = world.invite(5);
+    let node = world.pair(&code, "attic", &key(2)).await.unwrap();
+    let target = world.listener.address().unwrap();
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for number in 0..5_000_u32 {
+        // The first datagram of a QUIC handshake (RFC 9000, section 17.2.2), with nonsense in it.
+        let mut datagram = vec![0xc3, 0, 0, 0, 1, 8];
+        datagram.extend([number.to_be_bytes(), [7; 4]].concat());
+        datagram.extend([0, 0, 0x44, 0x9e]);
+        datagram.resize(1200, number as u8);
+        socket.send_to(&datagram, target).await.unwrap();
+        if number % 1000 == 500 {
+            let dialled = dial_remote(&world.address, node, &key(2)).await.unwrap();
+            let (_incoming, mut outgoing) = dialled.split();
+            outgoing.send(&hello()).await.unwrap();
+            let (paired, _connection) = world.listener.accept().await.unwrap();
+            assert_eq!(paired.name, "attic");
+        }
+    }
+}
