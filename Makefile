@@ -7,7 +7,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := build
-.PHONY: help setup clone rocksdb build run clean-run test test-faults fuzz bench lint deny fmt env
+.PHONY: help setup clone rocksdb build run clean-run test test-faults test-gpu fuzz bench lint deny fmt env
 
 # Where the builds go, and where `make run` keeps its data.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/postmesh
@@ -26,7 +26,7 @@ PACKAGES := build-essential cmake pkg-config clang libclang-dev
 
 # The tests run shaders on every GPU of the machine and on Mesa's software one, lavapipe. Where
 # there is none at all they fail, unless GPU=none says so.
-test: PACKAGES += mesa-vulkan-drivers
+test test-gpu: PACKAGES += mesa-vulkan-drivers
 
 # What decides whether an archive of RocksDB fits. Evaluated when used, since the compiler may be
 # installed by this very make.
@@ -141,6 +141,19 @@ test-faults: setup rocksdb ## Kill, fill up, flip and cut: slow tests of what mu
 	else \
 		$(CARGO) test --release --locked --no-fail-fast -p tests --test all -- --ignored faults::; \
 	fi
+
+# Ends with a list of what the tests ran on.
+test-gpu: setup clone ## Run the GPU tests, slow ones too, on every GPU here and on lavapipe
+	@set -uo pipefail; status=0; \
+	if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run --release --locked --no-fail-fast -p gpu -p shaders \
+			--run-ignored all || status=1; \
+	else \
+		cargo test --release --locked --no-fail-fast -p gpu -p shaders --lib -- \
+			--include-ignored || status=1; \
+	fi; \
+	cargo run --quiet --release --locked -p gpu --example gpu_list; \
+	exit "$$status"
 
 # Seconds of search for each fuzz target.
 SECONDS ?= 30

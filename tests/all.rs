@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod architecture;
+mod devices;
 mod faults;
 mod fuzz;
 mod keep;
 mod processes;
+mod shares;
 mod tidy;
 mod vectors;
 mod world;

@@ -63,6 +63,7 @@ impl World {
         let mut command = Command::new(program);
         command.args(arguments).env("POSTMESH_HOME", self.path("home"));
         command.env("POSTMESH_SOCKET", self.path("run/node.sock")).env_remove("POSTMESH_LOG");
+        command.env("POSTMESH_CACHE", self.path("cache"));
         command.stdin(Stdio::null());
         command
     }

@@ -1,19 +1,26 @@
 //! What was typed.
 
+mod values;
+
+use crate::device::DeviceArg;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use post::{Nonce, ScryptN};
+use post::ScryptN;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
+use values::{bytes, nonces, positive, scan_rate, scrypt_n, seconds, span};
 
 /// The end of the help page.
 const AFTER_HELP: &str = "\
 Examples:
+  postmesh-bench all --dir /mnt/space --out results
   postmesh-bench init --threads 1
-  postmesh-bench prove --threads 1 --nonces 64 --json
+  postmesh-bench init --device gpu --json
+  postmesh-bench prove --threads 1 --nonces 64 --svg scan.svg
   postmesh-bench pow --mode fast
   postmesh-bench disk --dir /mnt/space
-  postmesh-bench compare --against './profiler proving …' --pattern speed_gib_s -- prove
+  postmesh-bench forecast --size 4TiB --window 12h --dir /mnt/space
+  postmesh-bench compare before.json after.json
 
 Exit codes: 0 measured · 2 wrong usage · 3 could not (disk, device, memory, another program)";
 
@@ -27,6 +34,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Every GPU: its limits, and what its memory and its arithmetic do
+    Devices(DevicesArgs),
     /// Labels a second, in memory
     Init(InitArgs),
     /// GiB of labels scanned a second, read from the page cache
@@ -35,8 +44,27 @@ pub(crate) enum Command {
     Pow(PowArgs),
     /// Sequential speed of a disk
     Disk(DiskArgs),
-    /// One of these and another program, in turns
+    /// All of these, shortly
+    All(AllArgs),
+    /// How likely a proof is there in time, and with how many nonces and threads
+    Forecast(ForecastArgs),
+    /// What changed between two results; or one of these and another program, in turns
     Compare(CompareArgs),
+}
+
+impl Command {
+    /// How its results are to be shown, if they are of those that can be drawn.
+    pub(crate) fn output(&self) -> Option<&Output> {
+        match self {
+            Self::Devices(args) => Some(&args.output),
+            Self::Init(args) => Some(&args.common.output),
+            Self::Prove(args) => Some(&args.common.output),
+            Self::Pow(args) => Some(&args.common.output),
+            Self::Disk(args) => Some(&args.output),
+            Self::Forecast(args) => Some(&args.output),
+            Self::All(_) | Self::Compare(_) => None,
+        }
+    }
 }
 
 /// What all measurements of the CPU take.
@@ -48,12 +76,27 @@ pub(crate) struct Common {
     /// How long to measure
     #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
     pub(crate) seconds: Duration,
-    /// Print one JSON object on one line
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// How a result is shown.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(crate) struct Output {
+    /// Print one JSON object on one line for each result
     #[arg(long)]
     pub(crate) json: bool,
+    /// Draw the results to a new file besides
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 impl Common {
+    /// Threads and time; for what runs several measurements.
+    pub(crate) fn new(threads: Option<NonZeroUsize>, seconds: Duration) -> Self {
+        Self { threads, seconds, output: Output::default() }
+    }
+
     pub(crate) fn threads(&self) -> NonZeroUsize {
         let all = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         self.threads.unwrap_or_else(all)
@@ -65,6 +108,7 @@ impl Common {
 Examples:
   postmesh-bench init --threads 1 --seconds 10 --json
   postmesh-bench init --kernel portable
+  postmesh-bench init --device cpu --device gpu:software --scrypt-n 512
 
 Nothing is written to disk.")]
 pub(crate) struct InitArgs {
@@ -76,6 +120,35 @@ pub(crate) struct InitArgs {
     /// scrypt's N, a power of two
     #[arg(long, value_name = "N", default_value = "8192", value_parser = scrypt_n)]
     pub(crate) scrypt_n: ScryptN,
+    #[command(flatten)]
+    pub(crate) devices: DeviceArgs,
+}
+
+/// Which devices work.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct DeviceArgs {
+    /// cpu, gpu (each that is usable), or a GPU by its name; repeated, each is measured alone
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Vec<DeviceArg>,
+    /// How long a dispatch on a GPU should take
+    #[arg(long, value_name = "MS", default_value = "50", value_parser = positive)]
+    pub(crate) target_ms: f64,
+    /// The most memory for labels on a GPU [default: what there is; 1GiB for software]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) gpu_memory: Option<u64>,
+}
+
+impl Default for DeviceArgs {
+    fn default() -> Self {
+        Self { device: Vec::new(), target_ms: 50.0, gpu_memory: None }
+    }
+}
+
+impl DeviceArgs {
+    /// How long a dispatch should take.
+    pub(crate) fn target(&self) -> Duration {
+        Duration::from_secs_f64(self.target_ms.min(60_000.0) / 1000.0)
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -99,6 +172,8 @@ pub(crate) struct ProveArgs {
     /// Scan this file, which is only read
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) devices: DeviceArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -124,6 +199,16 @@ pub(crate) enum ModeArg {
     Fast,
 }
 
+impl ModeArg {
+    /// As it is typed.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Fast => "fast",
+        }
+    }
+}
+
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Example:
@@ -140,7 +225,51 @@ pub(crate) struct DiskArgs {
     /// How much to write, and read again and again: bytes, or with KiB, MiB, GiB, TiB
     #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = bytes)]
     pub(crate) size: u64,
-    /// Print one JSON object on one line
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DevicesArgs {
+    /// How long to measure each
+    #[arg(long, value_name = "S", default_value = "1", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Example:
+  postmesh-bench all --dir /mnt/space --out results
+
+With --out it writes a JSON document and a chart, named by date and time; a file that is there is
+never written over.")]
+pub(crate) struct AllArgs {
+    /// A directory on the disk [default: the temporary directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// CPU threads [default: all]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// How long each measurement takes
+    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+    /// How much is written to the disk and read again
+    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = bytes)]
+    pub(crate) size: u64,
+    /// Memory for RandomX
+    #[arg(long, value_enum, default_value_t = ModeArg::Light)]
+    pub(crate) mode: ModeArg,
+    /// scrypt's N, a power of two
+    #[arg(long, value_name = "N", default_value = "8192", value_parser = scrypt_n)]
+    pub(crate) scrypt_n: ScryptN,
+    #[command(flatten)]
+    pub(crate) devices: DeviceArgs,
+    /// Write the document and the chart into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the document as JSON on one line
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -148,6 +277,57 @@ pub(crate) struct DiskArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
+  postmesh-bench forecast --size 4TiB --window 12h --dir /mnt/space
+  postmesh-bench forecast --size 4TiB --window 12h --from results/all.json
+  postmesh-bench forecast --size 1TiB --window 6h --scan 0.9@128 --disk 0.2 --pow 500
+
+Rates that are neither given nor in the file are measured here: the scan and the k2pow for a few
+numbers of threads, the disk in --dir. Fast mode takes a minute to prepare.")]
+pub(crate) struct ForecastArgs {
+    /// Bytes of data: bytes, or with KiB, MiB, GiB, TiB
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) size: u64,
+    /// How long there is for a proof: a number with s, min, h or d
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub(crate) window: Duration,
+    /// Whose parameters: mainnet, devnet or standalone
+    #[arg(long, value_name = "NAME", default_value = "mainnet")]
+    pub(crate) network: String,
+    /// Nonces tried in one pass [default: the best]
+    #[arg(long, value_name = "N", value_parser = nonces)]
+    pub(crate) nonces: Option<u32>,
+    /// CPU threads [default: the best of one, half and all]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Measure the disk of this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "disk")]
+    pub(crate) dir: Option<PathBuf>,
+    /// The disk's rate in GiB/s
+    #[arg(long, value_name = "RATE", value_parser = positive)]
+    pub(crate) disk: Option<f64>,
+    /// The scan's rate with so many nonces, repeatable: GiB/s@nonces, as in 0.9@128
+    #[arg(long, value_name = "RATE@NONCES", value_parser = scan_rate)]
+    pub(crate) scan: Vec<(u32, f64)>,
+    /// RandomX hashes a second
+    #[arg(long, value_name = "RATE", value_parser = positive)]
+    pub(crate) pow: Option<f64>,
+    /// Take what is not given from this file of results
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
+    /// Memory for RandomX where it is measured
+    #[arg(long, value_enum, default_value_t = ModeArg::Fast)]
+    pub(crate) mode: ModeArg,
+    /// How long each rate is measured
+    #[arg(long, value_name = "S", default_value = "1", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  postmesh-bench compare before.json after.json
   postmesh-bench compare --against './profiler proving --threads 1 --nonces 64' \\
       --pattern speed_gib_s -- prove --threads 1 --nonces 64
   postmesh-bench compare --against 'randomx-benchmark --mine --jit --threads 2' \\
@@ -158,9 +338,12 @@ Examples:
 The command runs in a shell. Its number is what follows the pattern in what it prints, or --work
 divided by its time; with neither, the times of the two programs are compared.")]
 pub(crate) struct CompareArgs {
+    /// Two files of results, the older one first
+    #[arg(value_name = "FILE", num_args = 2, required_unless_present = "against")]
+    pub(crate) files: Vec<PathBuf>,
     /// The other program, as a shell would take it
-    #[arg(long, value_name = "COMMAND")]
-    pub(crate) against: String,
+    #[arg(long, value_name = "COMMAND", conflicts_with = "files", requires = "ours")]
+    pub(crate) against: Option<String>,
     /// How often each runs
     #[arg(long, value_name = "N", default_value = "5")]
     pub(crate) runs: NonZeroU32,
@@ -174,52 +357,8 @@ pub(crate) struct CompareArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// Ours: init, prove, pow or disk, and its arguments
-    #[arg(last = true, required = true, value_name = "SUBCOMMAND ARGS")]
+    #[arg(last = true, requires = "against", value_name = "SUBCOMMAND ARGS")]
     pub(crate) ours: Vec<String>,
-}
-
-/// The longest measurement: a day.
-const SECONDS_MAX: f64 = 86_400.0;
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = positive(text)?;
-    if seconds > SECONDS_MAX {
-        return Err(format!("at most {SECONDS_MAX} (a day)"));
-    }
-    Ok(Duration::from_secs_f64(seconds))
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if value.is_finite() && value > 0.0 { Ok(value) } else { Err("must be above 0".to_owned()) }
-}
-
-fn scrypt_n(text: &str) -> Result<ScryptN, String> {
-    let n = text.parse().map_err(|_| "not a number".to_owned())?;
-    ScryptN::new(n).map_err(|error| error.to_string())
-}
-
-fn nonces(text: &str) -> Result<u32, String> {
-    let nonces: u32 = text.parse().map_err(|_| "not a number".to_owned())?;
-    let fits = nonces.is_multiple_of(Nonce::PER_GROUP) && (1..=Nonce::END).contains(&nonces);
-    let range = || format!("a multiple of {} up to {}", Nonce::PER_GROUP, Nonce::END);
-    if fits { Ok(nonces) } else { Err(range()) }
-}
-
-/// A number of bytes, plain or with a binary suffix.
-fn bytes(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let suffix = text.get(digits.len()..).unwrap_or_default().trim();
-    let shift = match suffix {
-        "" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        "TiB" => 40,
-        _ => return Err("give bytes, or a number with KiB, MiB, GiB or TiB".to_owned()),
-    };
-    let number: u64 = digits.parse().map_err(|_| "not a number".to_owned())?;
-    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or("out of range".to_owned())
 }
 
 #[cfg(test)]
@@ -230,27 +369,5 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn sizes_have_binary_suffixes() {
-        for (text, size) in [("1", 1), ("4096", 4096), ("3KiB", 3072), ("2 MiB", 2 << 20)] {
-            assert_eq!(bytes(text), Ok(size), "{text}");
-        }
-        for text in ["", "0", "-1", "1GB", "MiB", "1.5GiB", "99999999999TiB", "é"] {
-            assert!(bytes(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn numbers_out_of_bounds_are_refused() {
-        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
-        for text in ["0", "-1", "nan", "inf", "1e9", "x"] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
-        assert_eq!(nonces("288"), Ok(288));
-        for text in ["0", "8", "17", "4112", "x"] {
-            assert!(nonces(text).is_err(), "{text}");
-        }
     }
 }

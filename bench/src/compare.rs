@@ -6,10 +6,9 @@
 
 use crate::args::{Args, Command as Ours, CompareArgs};
 use crate::extract::number_after;
-use crate::machine::Machine;
 use crate::outcome::{Failure, Result, because};
 use crate::progress;
-use crate::report::{Compared, Pair};
+use crate::report::{Compared, Origin, Pair};
 use crate::stats::{Summary, rounded};
 use clap::Parser;
 use serde_json::Value;
@@ -19,14 +18,14 @@ use std::time::Instant;
 /// Lines of a failed program's output that are shown.
 const LINES_SHOWN: usize = 5;
 
-pub(crate) fn run(args: &CompareArgs) -> Result<Compared> {
+pub(crate) fn run(args: &CompareArgs, against: &str) -> Result<Compared> {
     check(&args.ours)?;
-    let machine = Machine::here();
+    let origin = Origin::here();
     let (mut pairs, mut unit) = (Vec::new(), None);
     for number in 1..=args.runs.get() {
         let what = |who| format!("run {number} of {}, {who}", args.runs);
         let ours = progress::during(&what("ours"), None, || run_ours(&args.ours))?;
-        let theirs = progress::during(&what("theirs"), None, || run_theirs(&args.against))?;
+        let theirs = progress::during(&what("theirs"), None, || run_theirs(against))?;
         pairs.push(pair(args, &ours, &theirs)?);
         unit = unit.or(ours.unit);
     }
@@ -39,7 +38,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Compared> {
     Ok(Compared {
         bench: "compare",
         ours: args.ours.join(" "),
-        against: args.against.clone(),
+        against: against.to_owned(),
         unit: if by_time { "s".to_owned() } else { unit.unwrap_or_default() },
         our: summary(|pair| pair.our)?.rounded(),
         their: summary(|pair| pair.their)?.rounded(),
@@ -47,7 +46,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Compared> {
         ratio_min: ratio.min,
         ratio_max: ratio.max,
         pairs,
-        machine,
+        origin,
     })
 }
 
@@ -81,7 +80,8 @@ fn run_ours(ours: &[String]) -> Result<Run> {
         command.arg("--json");
     }
     let mut run = finished(command, "postmesh-bench")?;
-    let value: Value = serde_json::from_str(&run.stdout)?;
+    // Of several devices, the first.
+    let value: Value = serde_json::from_str(run.stdout.lines().next().unwrap_or_default())?;
     run.rate = value.get("rate").and_then(Value::as_f64);
     run.unit = value.get("unit").and_then(Value::as_str).map(str::to_owned);
     Ok(run)

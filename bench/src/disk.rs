@@ -5,16 +5,14 @@
 
 use crate::args::DiskArgs;
 use crate::buffer::Buffer;
-use crate::machine::Machine;
 use crate::noise::Noise;
 use crate::outcome::{Failure, Result, because};
 use crate::positioned;
 use crate::progress;
 use crate::report::Measured;
-use crate::stats::rounded;
+use crate::stats::{Summary, rounded};
 use crate::turns::on_threads;
 use core::sync::atomic::{AtomicU64, Ordering};
-use serde_json::Map;
 use std::fs::File;
 use std::time::{Duration, Instant};
 
@@ -23,6 +21,9 @@ const CHUNK_BYTES: usize = 4 << 20;
 
 /// Requests in flight: enough that the disk always has the next one.
 const IN_FLIGHT: usize = 4;
+
+/// Slices of the reading, for its spread.
+const SLICES: u32 = 4;
 
 /// Space that is left to others.
 const SPARE_BYTES: u64 = 1 << 30;
@@ -38,23 +39,16 @@ pub(crate) fn run(args: &DiskArgs) -> Result<Measured> {
     let way = Way::of(&file, &buffers)?;
     let what = format!("writing {bytes} bytes");
     let write = progress::during(&what, None, || write(&file, chunks, &mut buffers))?;
-    let (read, seconds) = progress::during("reading", Some(args.seconds), || {
-        read(&file, way, chunks, args.seconds, &mut buffers)
+    let (reads, seconds) = progress::during("reading", Some(args.seconds), || {
+        let mut reads = Vec::new();
+        for _ in 0..SLICES {
+            reads.push(read(&file, way, chunks, args.seconds / SLICES, &mut buffers)?);
+        }
+        let seconds: f64 = reads.iter().map(|(_, seconds)| seconds).sum();
+        let rates: Vec<_> = reads.into_iter().map(|(rate, _)| rate).collect();
+        Ok::<_, Failure>((Summary::of(&rates), Duration::from_secs_f64(seconds)))
     })?;
-    let measured = Measured {
-        bench: "disk",
-        rate: rounded(read),
-        unit: "GiB/s",
-        threads: IN_FLIGHT,
-        kernel: way.name().to_owned(),
-        seconds: rounded(seconds),
-        limit: None,
-        limit_what: None,
-        ratio_to_limit: None,
-        details: Map::new(),
-        machine: Machine::here(),
-    };
-    Ok(measured
+    Ok(Measured::without_limit("disk", "GiB/s", IN_FLIGHT, way.name(), reads, seconds)
         .with("way", way.words())
         .with("write_rate", rounded(write))
         .with("size_bytes", bytes))

@@ -40,6 +40,7 @@ pub(crate) fn run(args: &PowArgs) -> Result<Measured> {
             "one thread alone, times the threads: what perfect scaling would give (with one \
              thread the same is measured twice)",
         )
+        .with("mode", args.mode.name())
         .with("prepare_seconds", rounded(prepared)))
 }
 

@@ -6,21 +6,24 @@
 
 use crate::args::ProveArgs;
 use crate::buffer::Buffer;
+use crate::device::{Worker, workers};
 use crate::limits::AesLimit;
 use crate::noise::Noise;
 use crate::outcome::{Failure, Result, because};
 use crate::positioned;
 use crate::progress;
 use crate::report::Measured;
+use crate::stats::Summary;
 use crate::turns::{Turns, on_threads, rate};
 use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicU64, Ordering};
 use cpu::{Scan, scan_kernels};
+use gpu::Device;
 use post::search::{GroupKeys, Scanner, Threshold};
 use post::{Challenge, LabelIndex, Nonce, presets};
 use std::fs::File;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -28,41 +31,100 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// Bytes of the file that we make: beyond what branch predictors and second-level caches hold.
 const DATA_BYTES: u64 = 256 << 20;
 
+/// Bytes that a GPU gets at a time: several of its largest batches, and what it begins with.
+const GPU_CHUNK_BYTES: usize = 64 << 20;
+const GPU_FIRST_BYTES: usize = 1 << 18;
+
+/// Slices of a GPU's measurement.
+const GPU_SLICES: u32 = 4;
+
 const SLICE: Duration = Duration::from_secs(1);
 
-pub(crate) fn run(args: &ProveArgs) -> Result<Measured> {
-    let (threads, length) = (args.common.threads(), args.common.seconds);
-    let turns = Turns { length, slice: SLICE, limit_share: 0.25 };
+/// Measures each device alone.
+pub(crate) fn run(args: &ProveArgs) -> Result<Vec<Measured>> {
     let groups = args.nonces / Nonce::PER_GROUP;
-    // An unknown kernel is wrong usage, and no reason to make a file first.
+    // An unknown kernel or device is wrong usage, and no reason to make a file first.
     let plan = Plan { kernel: kernel(args)?, groups, seed: Noise::fresh().number() };
+    let workers = workers(&args.devices.device)?;
     let data = match &args.data {
         Some(path) => Data::open(path)?,
         None => progress::during("making a file of noise", None, Data::make)?,
     };
+    let measured = workers.iter().map(|worker| {
+        let measured = match worker {
+            Worker::Cpu => by_cpu(args, &plan, &data)?,
+            Worker::Gpu(device) => by_gpu(args, &plan, &data, device)?,
+        };
+        let source = args.data.as_ref().map(|path| path.display().to_string());
+        Ok(measured
+            .with("device", worker.to_string())
+            .with("nonces", args.nonces)
+            .with("data", source.unwrap_or_else(|| "noise in the page cache".to_owned()))
+            .with("data_bytes", data.bytes))
+    });
+    measured.collect()
+}
+
+fn by_cpu(args: &ProveArgs, plan: &Plan, data: &Data) -> Result<Measured> {
+    let (threads, length) = (args.common.threads(), args.common.seconds);
+    let turns = Turns { length, slice: SLICE, limit_share: 0.25 };
     let mut readers: Vec<_> =
-        (0..threads.get()).map(|_| Reader::new(&data, &plan)).collect::<Result<_>>()?;
+        (0..threads.get()).map(|_| Reader::new(data, plan)).collect::<Result<_>>()?;
     let mut limit = AesLimit::new(threads);
     let next = AtomicU64::new(0);
     let what = format!("scanning for {} nonces, {}", args.nonces, progress::threads(threads));
     let rates = progress::during(&what, Some(turns.expected()), || {
         turns.measure(
             |slice| on_threads(&mut readers, |reader| rate(slice, || reader.scan_next(&next))),
-            |slice| limit.scan(groups, slice),
+            |slice| limit.scan(plan.groups, slice),
         )
     })?;
-    let source = args
-        .data
-        .as_ref()
-        .map_or_else(|| "noise in the page cache".to_owned(), |path| path.display().to_string());
-    Ok(Measured::new("prove", "GiB/s", threads.get(), plan.kernel, rates)
-        .limited_by(
-            "AES alone: rounds a second of the `aes` crate on tiles in the L1 cache, and the \
-             9.625 rounds that a label takes for each 16 nonces",
-        )
-        .with("nonces", args.nonces)
-        .with("data", source)
-        .with("data_bytes", data.bytes))
+    Ok(Measured::new("prove", "GiB/s", threads.get(), plan.kernel, rates).limited_by(
+        "AES alone: rounds a second of the `aes` crate on tiles in the L1 cache, and the 9.625 \
+         rounds that a label takes for each 16 nonces",
+    ))
+}
+
+/// By a GPU, which gets its labels from this process's memory, as it does in a proof.
+fn by_gpu(args: &ProveArgs, plan: &Plan, data: &Data, device: &Device) -> Result<Measured> {
+    if args.kernel.is_some() {
+        return Err(Failure::usage("--kernel is for the processor: a GPU has one"));
+    }
+    let (length, target) = (args.common.seconds, args.devices.target());
+    let what = format!("preparing {}", device.name);
+    let mut scan = progress::during(&what, None, || {
+        gpu::Scan::new(device, plan.keys(0), threshold()?, target).map_err(Failure::from)
+    })?;
+    let mut buffer = Buffer::new(GPU_CHUNK_BYTES)?;
+    // Few at first, for nobody knows how slow the device is; batches find their size meanwhile.
+    let (mut offset, mut chunk) = (0, GPU_FIRST_BYTES);
+    let mut step = |chunk: usize| {
+        let bytes = (data.bytes - offset).min(chunk as u64) as usize;
+        let part = &mut buffer[..bytes];
+        data.read(part, offset)?;
+        core::hint::black_box(scan.try_scan(LabelIndex(offset / 16), part)?);
+        offset = (offset + bytes as u64) % data.bytes;
+        Ok::<_, Failure>(bytes as f64 / f64::from(1 << 30))
+    };
+    let slice = length / GPU_SLICES;
+    let what = format!("scanning for {} nonces on {}", args.nonces, device.name);
+    let (rates, seconds) = progress::during(&what, Some(length), || {
+        while chunk < GPU_CHUNK_BYTES {
+            let start = Instant::now();
+            step(chunk)?;
+            if start.elapsed() * 4 > slice {
+                break;
+            }
+            chunk *= 2;
+        }
+        let start = Instant::now();
+        let rates = (0..GPU_SLICES).map(|_| rate(slice, || step(chunk)));
+        Ok::<_, Failure>((rates.collect::<Result<Vec<_>>>()?, start.elapsed()))
+    })?;
+    let (kernel, rates) = (scan.kernel().to_owned(), Summary::of(&rates));
+    Ok(Measured::without_limit("prove", "GiB/s", 1, kernel, rates, seconds)
+        .with("model", device.model.as_str())
+        .with("driver", device.driver.as_str()))
 }
 
 /// The kernel asked for, or the best.
@@ -144,6 +206,11 @@ impl Data {
         Ok(data)
     }
 
+    fn read(&self, part: &mut [u8], offset: u64) -> Result {
+        positioned::read_exact(&self.file, part, offset)
+            .map_err(because(format!("the data cannot be read at byte {offset}")))
+    }
+
     fn new(file: File, bytes: u64) -> Self {
         Self { file, bytes, chunks: bytes.div_ceil(CHUNK_BYTES as u64) }
     }
@@ -174,8 +241,7 @@ impl<'a> Reader<'a> {
         let offset = chunk * CHUNK_BYTES as u64;
         let bytes = (self.data.bytes - offset).min(CHUNK_BYTES as u64) as usize;
         let part = &mut self.buffer[..bytes];
-        positioned::read_exact(&self.data.file, part, offset)
-            .map_err(because(format!("the data cannot be read at byte {offset}")))?;
+        self.data.read(part, offset)?;
         let hits = self.scan.scan(LabelIndex(offset / 16), part)?;
         core::hint::black_box(hits);
         Ok(bytes as f64 / f64::from(1 << 30))

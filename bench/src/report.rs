@@ -1,5 +1,8 @@
-//! A result: one JSON object on one line, or a table for people.
+//! A result: one JSON object on one line, or a table for people, and a chart where one is wanted.
 
+use crate::args::Output;
+use crate::chart;
+use crate::file;
 use crate::machine::Machine;
 use crate::outcome::Result;
 use crate::stats::{Summary, rounded};
@@ -7,14 +10,15 @@ use crate::turns::Rates;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What a measurement of ours came to. Every key is always there; what does not apply is null.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Measured {
-    /// Which: `init`, `prove`, `pow` or `disk`.
+    /// Which: `device`, `init`, `prove`, `pow` or `disk`.
     pub(crate) bench: &'static str,
-    /// The median of the slices.
-    pub(crate) rate: f64,
+    /// The median of the slices; null for a device that cannot be measured.
+    pub(crate) rate: Option<f64>,
     /// Of the rate and of the limit.
     pub(crate) unit: &'static str,
     pub(crate) threads: usize,
@@ -31,7 +35,30 @@ pub(crate) struct Measured {
     /// What only this kind of measurement has.
     #[serde(flatten)]
     pub(crate) details: Map<String, Value>,
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
+}
+
+/// Where a result comes from.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Origin {
+    /// When it was there: UTC, by the clock of the machine.
+    pub(crate) date: String,
+    /// Of this program.
+    pub(crate) version: String,
     pub(crate) machine: Machine,
+}
+
+impl Origin {
+    /// Here and now.
+    pub(crate) fn here() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let date = prover::date(now.map_or(0, |time| time.as_secs()));
+        // Whoever builds may say of what.
+        let commit = option_env!("POSTMESH_COMMIT").map(|commit| format!(" ({commit})"));
+        let version = format!("{}{}", env!("CARGO_PKG_VERSION"), commit.unwrap_or_default());
+        Self { date, version, machine: Machine::here() }
+    }
 }
 
 impl Measured {
@@ -44,22 +71,45 @@ impl Measured {
         rates: Rates,
     ) -> Self {
         let Rates { work, limit, seconds } = rates;
-        let mut details = Map::new();
-        details.insert("rate_min".into(), rounded(work.min).into());
-        details.insert("rate_max".into(), rounded(work.max).into());
+        let length = Duration::from_secs_f64(seconds);
+        let measured = Self::without_limit(bench, unit, threads, kernel, Some(work), length);
         Self {
+            limit: Some(rounded(limit.median)),
+            ratio_to_limit: Some(rounded(work.median / limit.median)),
+            ..measured
+        }
+    }
+
+    /// A result that nothing limits, or nothing that we know.
+    pub(crate) fn without_limit(
+        bench: &'static str,
+        unit: &'static str,
+        threads: usize,
+        kernel: impl Into<String>,
+        rate: Option<Summary>,
+        length: Duration,
+    ) -> Self {
+        let measured = Self {
             bench,
-            rate: rounded(work.median),
+            rate: None,
             unit,
             threads,
             kernel: kernel.into(),
-            seconds: rounded(seconds),
-            limit: Some(rounded(limit.median)),
+            seconds: rounded(length.as_secs_f64()),
+            limit: None,
             limit_what: None,
-            ratio_to_limit: Some(rounded(work.median / limit.median)),
-            details,
-            machine: Machine::here(),
-        }
+            ratio_to_limit: None,
+            details: Map::new(),
+            origin: Origin::here(),
+        };
+        rate.into_iter().fold(measured, Self::rated)
+    }
+
+    /// Gives it its rate, and the spread of that.
+    pub(crate) fn rated(mut self, rate: Summary) -> Self {
+        let rate = rate.rounded();
+        self.rate = Some(rate.median);
+        self.with("rate_min", rate.min).with("rate_max", rate.max)
     }
 
     /// Adds a detail.
@@ -73,10 +123,28 @@ impl Measured {
         self.limit_what = Some(what.into());
         self
     }
+}
 
-    pub(crate) fn print(&self, json: bool) -> Result {
-        print(&if json { line(self)? } else { table(self)? })
+/// Shows results as they are wanted: each on a line or in a table, and all in one chart.
+pub(crate) fn put(results: &[Measured], output: &Output) -> Result {
+    if let Some(path) = &output.svg {
+        // Before anything is printed: whoever reads the answer may rely on the file.
+        let values =
+            results.iter().map(serde_json::to_value).collect::<serde_json::Result<Vec<_>>>()?;
+        file::create(path, &chart::of_results(&values))?;
     }
+    for (number, result) in results.iter().enumerate() {
+        if number > 0 && !output.json {
+            print("")?;
+        }
+        show(result, output.json)?;
+    }
+    Ok(())
+}
+
+/// Prints one result.
+pub(crate) fn show(result: &impl Serialize, json: bool) -> Result {
+    print(&if json { line(result)? } else { table(result)? })
 }
 
 /// What a comparison came to.
@@ -97,7 +165,8 @@ pub(crate) struct Compared {
     pub(crate) ratio_max: f64,
     /// Every pair of runs, in order.
     pub(crate) pairs: Vec<Pair>,
-    pub(crate) machine: Machine,
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
 }
 
 /// A run of each, one after the other.
@@ -110,13 +179,8 @@ pub(crate) struct Pair {
     pub(crate) ratio: f64,
 }
 
-impl Compared {
-    pub(crate) fn print(&self, json: bool) -> Result {
-        print(&if json { line(self)? } else { table(self)? })
-    }
-}
-
-fn print(text: &str) -> Result {
+/// Prints a line.
+pub(crate) fn print(text: &str) -> Result {
     Ok(writeln!(std::io::stdout(), "{text}")?)
 }
 
@@ -184,7 +248,7 @@ mod tests {
         let value: Value = serde_json::from_str(&line).unwrap();
         let keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
         let expected = "bench rate unit threads kernel seconds limit limit_what ratio_to_limit \
-                        rate_min rate_max scrypt_n machine";
+                        rate_min rate_max scrypt_n date version machine";
         assert_eq!(keys.join(" "), expected);
         assert_eq!((&value["rate"], &value["ratio_to_limit"]), (&500.0.into(), &0.25.into()));
         for key in ["cpu", "cores", "features", "memory_gib", "load"] {

@@ -21,11 +21,24 @@ impl Summary {
         Some(Self { median: f64::midpoint(*lower, *upper), min, max })
     }
 
+    /// Every value changed alike.
+    pub(crate) fn map(self, change: impl Fn(f64) -> f64) -> Self {
+        let Self { median, min, max } = self;
+        Self { median: change(median), min: change(min), max: change(max) }
+    }
+
     /// The values as a result shows them.
     pub(crate) fn rounded(self) -> Self {
-        let Self { median, min, max } = self;
-        Self { median: rounded(median), min: rounded(min), max: rounded(max) }
+        self.map(rounded)
     }
+}
+
+/// The smallest value that so large a share of all do not exceed.
+pub(crate) fn percentile(values: &[f64], share: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(place.saturating_sub(1)).copied()
 }
 
 /// Six digits: more than any measurement here is worth.
@@ -46,6 +59,14 @@ mod tests {
         assert_eq!(of(&[2.0]), Some([2.0, 2.0, 2.0]));
         assert_eq!(of(&[5.0, 1.0, 2.0]), Some([2.0, 1.0, 5.0]));
         assert_eq!(of(&[4.0, 1.0, 2.0, 9.0]), Some([3.0, 1.0, 9.0]));
+    }
+
+    #[test]
+    fn percentiles_are_values_that_were_there() {
+        let values: Vec<_> = (1..=200).rev().map(f64::from).collect();
+        let at = |share| percentile(&values, share);
+        assert_eq!([at(0.0), at(0.5), at(0.99), at(1.0)], [1.0, 100.0, 198.0, 200.0].map(Some));
+        assert_eq!((percentile(&[7.0], 0.99), percentile(&[], 0.5)), (Some(7.0), None));
     }
 
     #[test]

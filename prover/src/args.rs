@@ -1,13 +1,16 @@
 //! What was typed.
 
+mod devices;
 mod keep;
 
-pub(crate) use keep::{MoveArgs, PurgeArgs, ShrinkArgs, UndoArgs, WipeArgs};
+pub(crate) use devices::{DeviceArg, DevicesArgs};
+pub(crate) use keep::{MergeArgs, MoveArgs, PurgeArgs, ShrinkArgs, UndoArgs, WipeArgs};
 
 use crate::outcome::{self, ExitCode, answer};
 use crate::place::{PlaceArg, size_from};
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use link::Code;
 use post::k2pow::Difficulty;
 use post::{AtxId, Challenge, NodeId};
 use std::num::NonZeroUsize;
@@ -54,10 +57,19 @@ pub(crate) enum Command {
     Repair(RepairArgs),
     /// Search the VRF nonce among labels that are on disk, and write it down
     Nonce(NonceArgs),
+    /// Join the shares of a data set that several machines made
+    Merge(MergeArgs),
     /// Say what a data directory holds
     Info(InfoArgs),
     /// Answer a node's requests for proofs
     Serve(ServeArgs),
+    /// Pair with a node on another host, by the code that it printed
+    Pair(PairArgs),
+    /// List what can compute here, and why something is not used
+    Devices(DevicesArgs),
+    /// Drive a GPU for the process that started this one
+    #[command(hide = true)]
+    Worker,
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -81,9 +93,12 @@ impl Args {
             Command::Check(args) => args.json,
             Command::Repair(args) => args.json,
             Command::Nonce(args) => args.json,
+            Command::Merge(args) => args.json,
             Command::Info(args) => args.json,
             Command::Serve(args) => args.json,
-            Command::Completions { .. } => false,
+            Command::Pair(args) => args.json,
+            Command::Devices(args) => args.json,
+            Command::Worker | Command::Completions { .. } => false,
         }
     }
 }
@@ -117,9 +132,14 @@ pub(crate) struct ProofArgs {
 /// What does the work.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct WorkArgs {
-    /// Which device computes
-    #[arg(long, value_enum, default_value_t = Device::Cpu)]
-    pub(crate) device: Device,
+    /// What computes: auto (every usable GPU, and the CPU), cpu, gpu (every usable GPU), or a name
+    /// that `devices` lists; given several times for several
+    #[arg(long, value_name = "auto|cpu|gpu|NAME", default_value = "auto")]
+    pub(crate) device: Vec<DeviceArg>,
+    /// Keep GPUs responsive: dispatches of 10 ms instead of 50; set by itself for a card whose
+    /// display is in use
+    #[arg(long)]
+    pub(crate) polite: bool,
     /// CPU threads [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
@@ -130,12 +150,6 @@ pub(crate) struct WorkArgs {
     /// Percent of the time to work; it rests for the others [default: 100, with --background 50]
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) duty: Option<u8>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Device {
-    /// The processor
-    Cpu,
 }
 
 /// How a proof is searched for: what `prove` and `serve` have in common.
@@ -187,6 +201,10 @@ pub(crate) struct SpaceArgs {
     /// Let data that is on disk grow to more units
     #[arg(long)]
     pub(crate) grow: bool,
+    /// Only these label files, the last one among them, or a single one: a share of the data; other
+    /// machines make the others, `merge` joins them [default: those on disk, else all]
+    #[arg(long, value_name = "FROM..TO", value_delimiter = ',')]
+    pub(crate) files: Vec<RangeArg>,
     /// Labels in a unit, 16 bytes each [default: the network's, or those on disk]
     #[arg(long, value_name = "L")]
     pub(crate) labels_per_unit: Option<u64>,
@@ -337,7 +355,7 @@ pub(crate) struct RepairArgs {
     pub(crate) json: bool,
 }
 
-/// Labels by their numbers: `FIRST..LAST`, both among them, or a single number.
+/// Labels or label files by their numbers: `FIRST..LAST`, both among them, or a single number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RangeArg(pub(crate) Range<u64>);
 
@@ -349,7 +367,7 @@ impl FromStr for RangeArg {
         let number = |text: &str| text.parse().ok().filter(|number| *number < u64::MAX);
         match (number(first), number(last)) {
             (Some(first), Some(last)) if first <= last => Ok(Self(first..last + 1)),
-            _ => Err(format!("{text} is no range of labels, such as 100..199")),
+            _ => Err(format!("{text} is no range, such as 100..199")),
         }
     }
 }
@@ -394,6 +412,11 @@ pub(crate) struct ServeArgs {
     /// The node's socket [default: the well-known one of this user]
     #[arg(long, value_name = "PATH", env = "POSTMESH_SOCKET")]
     pub(crate) socket: Option<PathBuf>,
+    /// Serve a node on another host, which this prover was paired with
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "socket")]
+    pub(crate) node: Option<String>,
+    #[command(flatten)]
+    pub(crate) keys: KeysArgs,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
     #[command(flatten)]
@@ -401,6 +424,39 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) work: WorkArgs,
     /// Logs as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where a prover keeps what it knows of nodes on other hosts.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct KeysArgs {
+    /// The directory of this prover's link key and of the nodes that it was paired with
+    /// [default: postmesh/prover in the user's configuration]
+    #[arg(long, value_name = "DIR", env = "POSTMESH_PROVER_HOME")]
+    pub(crate) home: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
+    "Example:\n  postmesh-prover pair node.lan:7417 3QK5H-… --name attic\n\n",
+    "The code is what `postmesh-node prover invite` prints. It names the node and holds a secret, \
+     which is told to nobody else.\n\n",
+    "Exit codes: 0 paired · 2 wrong usage, or a mistyped code · 3 could not (network, another node \
+     answers, the node refused)"
+))]
+pub(crate) struct PairArgs {
+    /// Where the node is
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) node: String,
+    /// The code that the node printed
+    pub(crate) code: Code,
+    /// What the node is to call this prover [default: this machine's name]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) keys: KeysArgs,
+    /// Print what was done as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -428,7 +484,7 @@ mod tests {
         assert_eq!(range("3..5"), Ok(3..6));
         assert_eq!(range("7"), Ok(7..8));
         for bad in ["", "5..3", "a..b", "3..", "..", "18446744073709551615", "-1"] {
-            assert!(range(bad).unwrap_err().contains("no range of labels"), "{bad}");
+            assert!(range(bad).unwrap_err().contains("is no range"), "{bad}");
         }
     }
 }

@@ -97,7 +97,7 @@ impl Check<'_> {
     /// Those of [`Check::run`].
     pub(crate) fn ranges(&mut self, ranges: &[LabelRange]) -> Result<Findings, MakeError> {
         let mut findings = Findings::default();
-        for file in 0..self.set.layout().files() {
+        for file in self.set.files().iter() {
             let present = self.set.record(file)?.state.present();
             findings.present += count(&present);
             for range in ranges {
@@ -127,7 +127,7 @@ impl Check<'_> {
     pub(crate) fn run(&mut self) -> Result<Findings, MakeError> {
         let mut findings = Findings::default();
         let mut beheaded = BTreeSet::new();
-        for file in 0..self.set.layout().files() {
+        for file in self.set.files().iter() {
             self.survey(file, &mut findings, &mut beheaded)?;
         }
         let suspects = self.pass(&mut findings, &beheaded)?;

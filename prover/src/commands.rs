@@ -1,8 +1,10 @@
 //! The commands that do one thing and end: arguments in, answer on stdout, exit code.
 
 mod check;
+mod devices;
 mod info;
 mod init;
+mod merge;
 mod move_;
 mod nonce;
 mod plan;
@@ -13,8 +15,10 @@ mod space;
 mod trash;
 
 pub(crate) use check::check;
+pub(crate) use devices::devices;
 pub(crate) use info::info;
 pub(crate) use init::init;
+pub(crate) use merge::merge;
 pub(crate) use move_::move_;
 pub(crate) use nonce::nonce;
 pub(crate) use plan::plan;
@@ -25,6 +29,7 @@ pub(crate) use trash::{purge, undo, wipe};
 
 use crate::Failure;
 use crate::args::DataArgs;
+use crate::crew::{self, Crew};
 use crate::outcome::Result;
 use crate::place;
 use crate::settings::{self, Network};
@@ -47,24 +52,47 @@ pub(crate) fn scrypt_n(set: &DataSet, network: &Network) -> Result<ScryptN> {
     }
 }
 
-/// Opens the data that was named.
+/// Opens the data that was named, whole or a share.
 pub(crate) fn open(args: &DataArgs) -> Result<DataSet> {
-    Ok(DataSet::open(&place::paths(&settings::places(&args.data_dir)?))?)
+    Ok(DataSet::open_share(&place::paths(&settings::places(&args.data_dir)?))?)
 }
 
-/// Opens the data that was named, for as long as the locks last: nobody else reads or writes there
-/// meanwhile.
+/// Opens the data that was named, whole or a share, for as long as the locks last: nobody else
+/// reads or writes there meanwhile.
 pub(crate) fn open_exclusive(args: &DataArgs) -> Result<(Vec<Lock>, DataSet)> {
     let places = settings::places(&args.data_dir)?;
     let paths = place::paths(&places);
     let locks = Lock::exclusive_all(paths.iter().copied())?;
-    Ok((locks, DataSet::open(&paths)?))
+    Ok((locks, DataSet::open_share(&paths)?))
 }
 
-/// Opens the data that was named, for as long as the locks last: nobody writes there meanwhile.
+/// Opens the data that was named, whole or a share, for as long as the locks last: nobody writes
+/// there meanwhile.
 pub(crate) fn open_shared(args: &DataArgs) -> Result<(Vec<Lock>, DataSet)> {
     let places = settings::places(&args.data_dir)?;
     let paths = place::paths(&places);
     let locks = Lock::shared_all(paths.iter().copied())?;
-    Ok((locks, DataSet::open(&paths)?))
+    Ok((locks, DataSet::open_share(&paths)?))
+}
+
+/// Names the files in which devices that made wrong labels had a part, now or in earlier runs.
+fn warn_of_liars(set: &DataSet, crew: &Crew) {
+    for name in crew.distrusted() {
+        let provenance = match set.provenance() {
+            Ok(provenance) => provenance,
+            Err(why) => {
+                tracing::warn!("what {name} made before cannot be told: {why}");
+                continue;
+            }
+        };
+        for (directory, maker, files) in provenance.makers {
+            if crew::took_part(name, &maker) {
+                tracing::warn!(
+                    "{name} made a wrong label, and had a part in label files {files} in {}: look \
+                     at them with `check --fraction 100`",
+                    directory.display()
+                );
+            }
+        }
+    }
 }

@@ -9,12 +9,17 @@ mod args;
 mod background;
 mod check;
 mod commands;
+mod crew;
+mod devices;
 mod init;
 mod make;
 mod memory;
+mod merge;
+mod nodes;
 mod outcome;
 mod pace;
 mod place;
+pub mod planner;
 mod progress;
 mod proof_file;
 mod prove;
@@ -25,9 +30,11 @@ mod session;
 mod settings;
 mod stop;
 mod vrf;
+mod worker;
 
 pub use outcome::ExitCode;
 use outcome::Failure;
+pub use progress::{date, human_time};
 pub use proof_file::{BadProofFile, ProofFile};
 
 use args::{Args, Command};
@@ -55,8 +62,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => commands::check(&args),
         Command::Repair(args) => commands::repair(&args),
         Command::Nonce(args) => commands::nonce(&args),
+        Command::Merge(args) => commands::merge(&args),
         Command::Info(args) => commands::info(&args),
         Command::Serve(args) => serve::serve(&args),
+        Command::Pair(args) => nodes::pair(&args),
+        Command::Devices(args) => commands::devices(&args),
+        Command::Worker => return worker::run(),
         Command::Completions { shell } => args::completions(shell),
     };
     outcome::report(result)

@@ -53,15 +53,15 @@ const SLICE: Duration = Duration::from_millis(150);
 const SLICE_FIRST: u64 = 64;
 
 /// A labeler that rests.
-pub(crate) struct Paced<'a> {
-    labeler: &'a mut dyn Labeler,
+pub(crate) struct Paced {
+    labeler: Box<dyn Labeler + Send>,
     pace: Pace,
     /// Labels in the next slice.
     slice: u64,
 }
 
-impl<'a> Paced<'a> {
-    pub(crate) fn new(labeler: &'a mut dyn Labeler, pace: Pace) -> Self {
+impl Paced {
+    pub(crate) fn new(labeler: Box<dyn Labeler + Send>, pace: Pace) -> Self {
         Self { labeler, pace, slice: SLICE_FIRST }
     }
 
@@ -72,7 +72,7 @@ impl<'a> Paced<'a> {
     }
 }
 
-impl Labeler for Paced<'_> {
+impl Labeler for Paced {
     fn fill(
         &mut self,
         range: LabelRange,
@@ -84,7 +84,9 @@ impl Labeler for Paced<'_> {
         }
         let (mut first, mut out, mut best) = (range.start, out, None);
         while first < range.end {
-            let end = first.saturating_add(self.slice).min(range.end);
+            // Whole batches: half of one takes a device as long.
+            let slice = self.slice.max(1).next_multiple_of(self.batch().clamp(1, 1 << 32));
+            let end = first.saturating_add(slice).min(range.end);
             let labels = end - first;
             let bytes = usize::try_from(labels).unwrap_or(usize::MAX).saturating_mul(LABEL_BYTES);
             let (slice, rest) = out.split_at_mut(bytes.min(out.len()));
@@ -143,8 +145,8 @@ mod tests {
     #[test]
     fn slices_become_as_long_as_they_should() {
         let n = ScryptN::new(2).unwrap();
-        let mut labels = Labels::new(Commitment([1; 32]), n, NonZeroUsize::MIN);
-        let mut paced = Paced::new(&mut labels, Pace::new(50));
+        let labels = Labels::new(Commitment([1; 32]), n, NonZeroUsize::MIN);
+        let mut paced = Paced::new(Box::new(labels), Pace::new(50));
         // A thousand labels a second.
         for _ in 0..10 {
             paced.took(paced.slice, Duration::from_millis(paced.slice));
@@ -163,7 +165,7 @@ mod tests {
         let mut labels = Labels::new(Commitment([1; 32]), n, NonZeroUsize::MIN);
         let (mut whole, mut sliced) = (vec![0; 1000 * LABEL_BYTES], vec![0; 1000 * LABEL_BYTES]);
         let expected = labels.fill(7..1007, &mut whole, &|| false).unwrap();
-        let mut paced = Paced::new(&mut labels, Pace::new(99));
+        let mut paced = Paced::new(Box::new(labels), Pace::new(99));
         assert_eq!(paced.fill(7..1007, &mut sliced, &|| false).unwrap(), expected);
         assert_eq!(whole, sliced);
         let short = paced.fill(7..1007, &mut sliced[1..], &|| false);

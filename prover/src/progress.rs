@@ -3,6 +3,7 @@
 //! On a terminal it is one line that is written over; in a log a plain line now and then; for
 //! scripts a JSON object a line. Tasks of under two seconds say nothing.
 
+use crate::crew::Share;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
@@ -61,6 +62,11 @@ impl Progress {
         Self { course, form, start, next: start + QUIET }
     }
 
+    /// Takes note of which device did how much of it by now.
+    pub(crate) fn by(&mut self, shares: Vec<Share>) {
+        self.course.shares = shares;
+    }
+
     /// Says how far it is, if it is time to.
     pub(crate) fn at(&mut self, done: u64) {
         let now = Instant::now();
@@ -104,12 +110,14 @@ struct Course {
     /// it is within the longest window.
     samples: VecDeque<(Duration, u64)>,
     now: (Duration, u64),
+    /// Who did how much, where that is told.
+    shares: Vec<Share>,
 }
 
 impl Course {
     fn new(what: String, unit: &'static str, before: u64, total: u64) -> Self {
         let start = (Duration::ZERO, before);
-        Self { what, unit, total, samples: VecDeque::from([start]), now: start }
+        Self { what, unit, total, samples: VecDeque::from([start]), now: start, shares: vec![] }
     }
 
     fn note(&mut self, time: Duration, done: u64) {
@@ -152,19 +160,45 @@ impl Course {
             format!("{} left, done {date} UTC", human_time(left))
         });
         let rates = rates.join(", ");
-        format!("{what}: {percent:.1} % ({done} of {total} {unit}); {unit}/s: {rates}; {end}")
+        let shares = parts(&self.shares).map_or(String::new(), |shares| format!("; {shares}"));
+        format!(
+            "{what}: {percent:.1} % ({done} of {total} {unit}); {unit}/s: {rates}{shares}; {end}"
+        )
     }
 
     fn object(&self, unix_now: u64) -> Value {
         let (_, done) = self.now;
         let [now, late, whole] = WINDOWS.map(|(window, _)| self.rate(window));
         let left = self.seconds_left();
-        json!({
+        let mut object = json!({
             "progress": self.what, "unit": self.unit, "done": done, "total": self.total,
             "rate_10s": now, "rate_60s": late, "rate_15min": whole, "seconds_left": left,
             "done_at_unix": left.map(|left| unix_now.saturating_add(left as u64)),
-        })
+        });
+        if !self.shares.is_empty() {
+            object["devices"] = devices(&self.shares);
+        }
+        object
     }
+}
+
+/// Which of several devices did what part, and how fast it is: `cpu 3.1 % at 4.00 k/s, …`.
+pub(crate) fn parts(shares: &[Share]) -> Option<String> {
+    let all: u64 = shares.iter().map(|share| share.labels).sum();
+    let part = |share: &Share| {
+        let percent = share.labels as f64 / all.max(1) as f64 * 100.0;
+        format!("{} {percent:.1} % at {}/s", share.name, human(share.rate))
+    };
+    (shares.len() > 1).then(|| shares.iter().map(part).collect::<Vec<_>>().join(", "))
+}
+
+/// The same for scripts.
+pub(crate) fn devices(shares: &[Share]) -> Value {
+    let device = |share: &Share| {
+        let Share { name, labels, rate } = share;
+        json!({ "name": name, "labels": labels, "rate": rate })
+    };
+    shares.iter().map(device).collect()
 }
 
 /// Seconds since 1970, by the clock of this machine.
@@ -186,7 +220,8 @@ pub(crate) fn human(value: f64) -> String {
 }
 
 /// A duration in its two largest units.
-pub(crate) fn human_time(seconds: f64) -> String {
+#[must_use]
+pub fn human_time(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
     let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
@@ -200,7 +235,8 @@ pub(crate) fn human_time(seconds: f64) -> String {
 
 /// The date and time of Unix seconds, in UTC: the civil calendar counted in eras of 400 years
 /// that begin on the first of March, so that the leap day ends a year.
-pub(crate) fn date(unix: u64) -> String {
+#[must_use]
+pub fn date(unix: u64) -> String {
     let (days, seconds) = (unix / 86_400 + 719_468, unix % 86_400);
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
@@ -227,6 +263,21 @@ mod tests {
         let expected = "initializing: 27.3 % (3000 of 11000 labels); labels/s: 1.00 k in 10 s, \
                         1.00 k in 1 min, 1.00 k in 15 min; 8 s left, done 2026-11-22 17:20 UTC";
         assert_eq!(course.sentence(1_795_368_000), expected);
+    }
+
+    #[test]
+    fn each_of_several_devices_has_its_share() {
+        let share = |name: &str, labels, rate| Share { name: name.to_owned(), labels, rate };
+        let mut course = Course::new("x".into(), "labels", 0, 2000);
+        course.note(seconds(1), 1000);
+        course.shares = vec![share("cpu", 1000, 1000.0)];
+        assert!(!course.sentence(0).contains("cpu"), "nobody else did it");
+        let expected = json!([{ "name": "cpu", "labels": 1000, "rate": 1000.0 }]);
+        assert_eq!(course.object(0)["devices"], expected);
+        course.shares = vec![share("cpu", 250, 300.0), share("gpu:1", 750, 4000.0)];
+        let sentence = course.sentence(0);
+        let part = "; cpu 25.0 % at 300/s, gpu:1 75.0 % at 4.00 k/s; ";
+        assert!(sentence.contains(part), "{sentence}");
     }
 
     #[test]

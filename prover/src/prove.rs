@@ -15,6 +15,7 @@ mod count;
 mod data;
 mod diary;
 mod faults;
+mod hands;
 mod judge;
 mod pass;
 mod pows;
@@ -22,7 +23,6 @@ mod pows;
 use crate::pace::Pace;
 use crate::randomx::Pows;
 use count::Count;
-use cpu::Scan;
 use data::Data;
 use diary::Diary;
 use faults::Faults;
@@ -36,6 +36,8 @@ use pow::{PowFault, SolveError};
 use std::num::NonZeroUsize;
 use thiserror::Error;
 use wire::Stage;
+
+pub(crate) use hands::{Device, Hands};
 
 /// What is to be proven, and how.
 #[derive(Clone, Debug)]
@@ -92,6 +94,7 @@ impl From<SolveError> for ProveError {
 /// What goes on around a proof.
 pub(crate) struct Surroundings<'a> {
     pub(crate) pows: &'a Pows,
+    pub(crate) hands: &'a Hands,
     pub(crate) pace: Pace,
     pub(crate) stop: &'a (dyn Fn() -> bool + Sync),
     /// Told the stage, what is done of it and what there is.
@@ -102,7 +105,7 @@ pub(crate) struct Surroundings<'a> {
 type Worker = Box<dyn Scanner + Send>;
 
 /// Makes the workers of a pass.
-type Hire<'a> = &'a dyn Fn(&[GroupKeys], Threshold) -> Vec<Worker>;
+type Hire<'a> = &'a dyn Fn(&Data, &[GroupKeys], Threshold) -> Vec<Worker>;
 
 /// Proves the data of a directory, and verifies the proof before it is given out.
 pub(crate) fn prove(
@@ -110,9 +113,8 @@ pub(crate) fn prove(
     directory: &DataSet,
     around: &Surroundings<'_>,
 ) -> Result<Proof, ProveError> {
-    prove_by(job, directory, around, &|keys, threshold| {
-        let worker = |_| Box::new(Scan::new(keys.to_vec(), threshold, NonZeroUsize::MIN)) as Worker;
-        (0..job.threads.get()).map(worker).collect()
+    prove_by(job, directory, around, &|data, keys, threshold| {
+        around.hands.hire(job.threads, data, keys, threshold)
     })
 }
 
@@ -134,7 +136,7 @@ fn prove_by(
     for number in diary.pass(job.nonces).. {
         let nonces = nonces_of(number, job.nonces).ok_or(ProveError::NoProof)?;
         let keys = pows::buy(job, nonces.clone(), &mut diary, around)?;
-        let workers = hire(&keys, threshold);
+        let workers = hire(&data, &keys, threshold);
         let mut count = Count::new(nonces.clone(), job.params.k2, &data.missing);
         diary.resume(&mut count, &data);
         let (diary, faults) = (&mut diary, &mut faults);

@@ -4,6 +4,7 @@
 use crate::args::RandomXArg;
 use crate::memory::Available;
 use crate::pace::Pace;
+use crate::planner::expected_hashes;
 use post::k2pow::Difficulty;
 use pow::{Mode, PowFault, Puzzle, RandomX, SolveError, Watch};
 use std::fmt;
@@ -131,12 +132,6 @@ impl fmt::Display for Reason {
             }
         }
     }
-}
-
-/// Hashes that a solution takes on average: `2²⁵⁶ / difficulty`.
-fn expected_hashes(difficulty: &Difficulty) -> f64 {
-    let value = difficulty.0.iter().fold(0.0, |value, byte| value * 256.0 + f64::from(*byte));
-    2_f64.powi(256) / value
 }
 
 /// The mode for so many hashes; where the system does not tell what memory there is, it is tried.

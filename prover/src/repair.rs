@@ -5,13 +5,15 @@
 //! what looks bad may be good.
 
 use crate::check::{BadRange, Why, pieces};
-use crate::make::{MakeError, Maker};
+use crate::crew::Crew;
+use crate::make::MakeError;
 use crate::progress::Progress;
 use plot::repair::{Patch, Refused, Repair};
 use plot::{DataSet, PlotError};
 use post::label::{Scratch, label_in};
 use post::{LABEL_BYTES, LabelIndex, LabelRange, ScryptN};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -59,7 +61,8 @@ pub(crate) struct Mended {
 /// A repair that is about to begin.
 pub(crate) struct Mending<'a> {
     pub(crate) set: &'a DataSet,
-    pub(crate) maker: Maker<'a>,
+    pub(crate) crew: &'a mut Crew,
+    pub(crate) stop: &'a (dyn Fn() -> bool + Sync),
     /// What is bad. What is missing is left to `init`.
     pub(crate) bad: &'a [BadRange],
     /// Whether progress is for scripts.
@@ -69,7 +72,7 @@ pub(crate) struct Mending<'a> {
 impl Mending<'_> {
     /// Refuses where labels outside the bad ranges are wrong too, or none is right.
     pub(crate) fn refuse_foreign(&mut self) -> Result<(), RepairError> {
-        let n = self.maker.n;
+        let (n, commitment) = (self.crew.n(), self.crew.commitment());
         let good = self.good()?;
         let mut scratch = Scratch::new(n);
         let mut right = 0;
@@ -78,7 +81,7 @@ impl Mending<'_> {
             let block = self.set.blocks(file)?.read(index..index + 1);
             let Some(stored) = block.readable(&(index..index + 1)) else { continue };
             let index = LabelIndex(index);
-            if label_in(&mut scratch, &self.maker.commitment, index).stored() != stored {
+            if label_in(&mut scratch, &commitment, index).stored() != stored {
                 return Err(RepairError::Outside { index, n });
             }
             right += 1;
@@ -92,7 +95,7 @@ impl Mending<'_> {
         bad.sort_by_key(|range| range.start);
         let mut bad = bad.into_iter().peekable();
         let mut good = Vec::new();
-        for file in 0..self.set.layout().files() {
+        for file in self.set.files().iter() {
             let present = self.set.record(file)?.state.present();
             let mut next = present.start;
             while let Some(range) = bad.peek().filter(|range| range.start < present.end) {
@@ -135,7 +138,7 @@ impl Mending<'_> {
                 if start >= before + length {
                     break;
                 }
-                let at = (start - before + (self.maker.draw)(end - start)).min(length - 1);
+                let at = (start - before + self.crew.draw(end - start)).min(length - 1);
                 witnesses.insert(range.start + at);
                 number += 1;
             }
@@ -160,7 +163,11 @@ impl Mending<'_> {
             let mut labels = Vec::new();
             for piece in wrong.into_iter().flat_map(pieces) {
                 let mut made = Vec::new();
-                if let Err(error) = self.maker.make(piece.clone(), &mut made) {
+                let result = self.crew.run(std::slice::from_ref(&piece), self.stop, &mut |part| {
+                    made.extend_from_slice(part.labels);
+                    Ok(ControlFlow::Continue(()))
+                });
+                if let Err(error) = result {
                     // What was made is not thrown away.
                     batch.write(&mut repair, &mut mended)?;
                     return Err(error.into());

@@ -5,9 +5,11 @@
 
 use crate::args::{ProofArgs, ServeArgs, WorkArgs};
 use crate::background;
+use crate::devices;
+use crate::nodes::RemoteNode;
 use crate::outcome::{ExitCode, Failure, Result};
 use crate::place;
-use crate::prove::{Job, ProveError, Surroundings, prove};
+use crate::prove::{Hands, Job, ProveError, Surroundings, prove};
 use crate::randomx::Pows;
 use crate::session::{Action, Event, Session};
 use crate::settings::{self, Network};
@@ -32,10 +34,27 @@ struct Prover {
     network: Network,
     /// The directories of each data set.
     sets: Vec<Vec<PathBuf>>,
-    socket: PathBuf,
+    node: Node,
     nonces: u32,
     work: WorkArgs,
     pows: Pows,
+    hands: Hands,
+}
+
+/// Where the node is.
+enum Node {
+    /// On this host, by its socket.
+    Local(PathBuf),
+    Remote(RemoteNode),
+}
+
+impl Node {
+    async fn dial(&self) -> std::result::Result<Connection, LinkError> {
+        match self {
+            Self::Local(socket) => dial(socket).await,
+            Self::Remote(node) => node.dial().await,
+        }
+    }
 }
 
 /// Serves a node.
@@ -50,10 +69,14 @@ pub(crate) fn serve(args: &ServeArgs) -> Result {
     let prover = Arc::new(Prover {
         network: settings::network(&args.network, &ProofArgs::default())?,
         sets,
-        socket: args.socket.clone().unwrap_or_else(link::default_socket),
+        node: match &args.node {
+            Some(address) => Node::Remote(RemoteNode::known(address, &args.keys)?),
+            None => Node::Local(args.socket.clone().unwrap_or_else(link::default_socket)),
+        },
         nonces: settings::nonces(args.proving.nonces)?,
         work: args.work.clone(),
         pows: Pows::new(args.proving.randomx, threads, pace),
+        hands: devices::hands(&args.work)?,
     });
     for plot in prover.plots()? {
         let PlotInfo { node_id, num_units, labels_per_unit, complete, .. } = plot;
@@ -79,7 +102,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result {
 async fn redial(prover: Arc<Prover>) -> Result {
     let mut wait = REDIAL_FIRST;
     loop {
-        match dial(&prover.socket).await {
+        match prover.node.dial().await {
             Ok(connection) => {
                 let (welcomed, ended) = converse(&prover, connection).await;
                 if welcomed {
@@ -87,6 +110,7 @@ async fn redial(prover: Arc<Prover>) -> Result {
                 }
                 match ended {
                     Ok(()) => tracing::info!("the node is gone; waiting for it"),
+                    Err(Parting::Link(error @ LinkError::NotPaired)) => return Err(error.into()),
                     Err(Parting::Link(error)) => tracing::warn!("lost the node: {error}"),
                     Err(Parting::Breach(what)) => {
                         tracing::warn!(
@@ -249,7 +273,13 @@ impl Prover {
         };
         let stop = || stop.is_set();
         let pace = settings::pace(&self.work);
-        let around = Surroundings { pows: &self.pows, pace, stop: &stop, progress: &progress };
+        let around = Surroundings {
+            pows: &self.pows,
+            hands: &self.hands,
+            pace,
+            stop: &stop,
+            progress: &progress,
+        };
         self.prove_in(paths, statement, &around).map_err(|failure| match failure {
             Failure::CouldNot(error) => match error.downcast_ref::<ProveError>() {
                 Some(ProveError::Stopped) => ProveFailure::Cancelled,

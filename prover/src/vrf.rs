@@ -1,11 +1,13 @@
 //! The VRF nonce of a data set: its smallest label, if that is small enough; else the first one
 //! past the data that is.
 
-use crate::make::{Batches, MakeError, Maker};
+use crate::crew::Crew;
+use crate::make::MakeError;
 use plot::DataSet;
 use post::label::{Candidate, LabelFault, Scratch, label_in};
 use post::{Commitment, LABEL_BYTES, LabelIndex, LabelRange, ScryptN, vrf};
-use std::time::Instant;
+use std::ops::ControlFlow;
+use std::slice::from_ref;
 
 /// So many labels may look smaller than they are (a block of zeros does) before it is said that
 /// the data is damaged. Each costs making it.
@@ -28,7 +30,7 @@ pub(crate) fn search_on_disk(
 ) -> Result<Option<Candidate>, MakeError> {
     let (commitment, scratch) = (set.metadata().commitment(), Scratch::new(n));
     let mut smallest = Smallest { commitment, scratch, best: None, right: 0, wrong: 0, last: 0 };
-    for (number, file) in (0..).zip(set.survey()?) {
+    for (number, file) in set.files().iter().zip(set.survey()?) {
         if file.present().is_empty() {
             continue;
         }
@@ -106,37 +108,39 @@ impl Smallest {
 }
 
 /// Writes the VRF nonce of a data set down and returns it: `best`, the smallest of its labels, if
-/// that is small enough, else the first one past the data that is.
+/// that is small enough, else the first one past the data that is. Of a share it is the smallest,
+/// small enough or not: only all shares together tell.
 ///
 /// # Errors
-/// Those of [`Maker::make`], and the disk's; how far the search went is then written down.
+/// Those of [`Crew::run`], and the disk's; how far the search went is then written down.
 pub(crate) fn settle(
     set: &mut DataSet,
-    maker: &mut Maker<'_>,
+    crew: &mut Crew,
+    stop: &(dyn Fn() -> bool + Sync),
     best: Option<Candidate>,
 ) -> Result<Candidate, MakeError> {
     let total = set.layout().num_labels();
-    let good = |candidate: &Candidate| vrf::suits(&candidate.label, total);
+    let is_share = set.is_share();
+    let good = |candidate: &Candidate| is_share || vrf::suits(&candidate.label, total);
     if let Some(candidate) = best.filter(good) {
-        if set.metadata().vrf_nonce() != Some(candidate) {
-            set.update(|metadata| metadata.set_vrf_nonce(candidate))?;
-        }
+        set.update(|metadata| metadata.set_vrf_nonce(candidate))?;
         return Ok(candidate);
+    }
+    if is_share {
+        return Err(MakeError::NoNonce);
     }
     tracing::info!("no label is small enough for a VRF nonce: searching past the data");
     let from = set.metadata().last_position.map_or(total, |last| last.max(total));
-    let mut batches = Batches::new(from..u64::MAX);
-    let mut labels = Vec::new();
-    while let Some(batch) = batches.next() {
-        let start = Instant::now();
-        if let Some(candidate) = maker.make(batch.clone(), &mut labels)?.filter(good) {
-            set.update(|metadata| metadata.set_vrf_nonce(candidate))?;
-            return Ok(candidate);
+    let mut found = None;
+    crew.run(from_ref(&(from..u64::MAX)), stop, &mut |made| {
+        found = made.smallest.filter(good);
+        match found {
+            Some(candidate) => set.update(|metadata| metadata.set_vrf_nonce(candidate))?,
+            None => set.update(|metadata| metadata.last_position = Some(made.range.end))?,
         }
-        set.update(|metadata| metadata.last_position = Some(batch.end))?;
-        batches.took(start.elapsed());
-    }
-    Err(MakeError::NoNonce)
+        Ok(if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    found.ok_or(MakeError::NoNonce)
 }
 
 #[cfg(test)]

@@ -9,8 +9,22 @@ fn mix(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     var block = load_state(id.x);
+    if GAP == 1u {
+        for (var done = 0u; done < slice.count; done++) {
+            let row = load_row(place(id.x, block.second.a.x % N));
+            block = mix_block(xor_block(row, block));
+        }
+    } else {
+        block = mix_missing(id.x, block);
+    }
+    store_state(id.x, block);
+}
+
+// Where rows are missing: they are computed from the stored one before.
+fn mix_missing(label: u32, start: Block) -> Block {
+    var block = start;
     var wanted = block.second.a.x % N;
-    var row = load_row(place(id.x, wanted / GAP));
+    var row = load_row(place(label, wanted / GAP));
     // How far the stored row is from the wanted one.
     var missing = wanted % GAP;
     // Neighbours that miss different numbers of rows do not wait for each other: a turn of this
@@ -25,13 +39,13 @@ fn mix(@builtin(global_invocation_id) id: vec3<u32>) {
             block = row;
             done++;
             wanted = block.second.a.x % N;
-            row = load_row(place(id.x, wanted / GAP));
+            row = load_row(place(label, wanted / GAP));
             missing = wanted % GAP;
         } else {
             missing--;
         }
     }
-    store_state(id.x, block);
+    return block;
 }
 
 fn load_row(at: u32) -> Block {

@@ -1,8 +1,9 @@
 //! How fast a device makes labels at N = 8192, by gap, way of mixing and length of a dispatch, and
 //! how fast it scans.
 //!
-//! `cargo run --release -p gpu --example gpu_rate [device] [labels|scan] [in flight] [rounds]`
-//! With no device it is `gpu:software`. Ways take turns, and the median of the rounds is told, per
+//! `cargo run --release -p gpu --example gpu_rate [device] [labels|scan] [labels] [rounds] [way]`
+//! With no device it is `gpu:software`, with no way (such as `wgsl, gap 1`) all take turns. The
+//! median of the rounds is told, per
 //! second and per second of CPU time: for a software device the latter is the one to compare.
 #![expect(clippy::expect_used, reason = "a measurement may stop at the first surprise")]
 
@@ -23,19 +24,20 @@ fn main() {
     let what = args.next();
     let in_flight = args.next().and_then(|labels| labels.parse().ok()).unwrap_or(256);
     let rounds = args.next().and_then(|rounds| rounds.parse().ok()).unwrap_or(5);
+    let way = args.next();
     let devices = devices();
     let device = devices.iter().find(|device| device.name.to_string() == name);
     let device = device.expect("a device of that name");
     println!("{} ({}, {})", device.name, device.model, device.driver);
     if what.as_deref() != Some("scan") {
-        labels(device, in_flight, rounds);
+        labels(device, in_flight, rounds, way.as_deref());
     }
     if what.as_deref() != Some("labels") {
         scans(device, rounds);
     }
 }
 
-fn labels(device: &Device, in_flight: u32, rounds: usize) {
+fn labels(device: &Device, in_flight: u32, rounds: usize, way: Option<&str>) {
     let n = ScryptN::new(8192).expect("a power of two");
     let mut ways = Vec::new();
     for mixing in Mixing::ALL {
@@ -44,24 +46,30 @@ fn labels(device: &Device, in_flight: u32, rounds: usize) {
                 let tuning = Some(Tuning { gap, mixing, labels: in_flight });
                 let settings = Settings { target, tuning, memory: None };
                 let made = Labels::new(device, Commitment([1; 32]), n, settings);
-                ways.push((made.expect("a device that works"), target, Vec::new()));
+                let made = made.expect("a device that works");
+                if way.is_none_or(|way| way == made.kernel()) {
+                    ways.push((made, target, Vec::new(), 0));
+                }
             }
         }
     }
     let mut out = vec![0; 16 * in_flight as usize];
     // The first round warms up.
     for round in 0..=rounds {
-        for (labels, _, rates) in &mut ways {
+        for (labels, _, rates, warm) in &mut ways {
             let timer = Timer::start();
             labels.fill(0..in_flight.into(), &mut out, &|| false).expect("labels");
             if round > 0 {
                 rates.push(timer.rates(in_flight.into()));
+            } else {
+                *warm = labels.dispatch_times().count();
             }
         }
     }
-    for (labels, target, rates) in ways {
+    for (labels, target, rates, warm) in ways {
         let (kernel, target, (wall, cpu)) = (labels.kernel(), target.as_millis(), medians(rates));
-        let mut times: Vec<_> = labels.dispatch_times().map(|time| time.as_millis()).collect();
+        let mut times: Vec<_> =
+            labels.dispatch_times().skip(warm).map(|it| it.as_millis()).collect();
         times.sort_unstable();
         let [half, late] = [50, 99].map(|percent| times[(times.len() - 1) * percent / 100]);
         println!(
@@ -124,10 +132,13 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// CPU time of this process, from `/proc` (in ticks of 10 ms).
+/// CPU time of all threads of this process, from `/proc`.
 fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let fields = stat.rsplit(')').next().expect("fields after the name").split_whitespace();
-    let ticks: f64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
-    ticks / 100.0
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
+    let nanoseconds = tasks.filter_map(|task| {
+        // A thread may end meanwhile; a driver's do not.
+        let stat = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        stat.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    nanoseconds.sum::<f64>() * 1e-9
 }

@@ -2,10 +2,11 @@
 
 use post::LabelIndex;
 use post::label::LabelFault;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Why a device did not do its work.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fault {
     /// The driver gave the device up: a reset, a driver update, an unplugged card.
     #[error("the device was lost ({0}); open it again")]

@@ -10,7 +10,7 @@ mod machine;
 mod memory;
 mod pace;
 
-use crate::devices::Device;
+use crate::devices::{Device, Kind};
 use crate::fault::Fault;
 use core::time::Duration;
 use hardware::{Hardware, Prepared};
@@ -18,12 +18,14 @@ use machine::Machine;
 use memory::Memory;
 use post::label::LabelFault;
 use post::{Candidate, Commitment, LabelRange, Labeler, ScryptN};
+use serde::{Deserialize, Serialize};
 
 pub use layout::Gap;
-pub(crate) use layout::Limits;
+pub(crate) use layout::{Limits, ROW_BYTES};
 
 /// How a GPU reads rows of scratch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mixing {
     /// Each invocation its own.
     Plain,
@@ -37,7 +39,7 @@ impl Mixing {
 }
 
 /// What was found to be best for a device, its driver and N. Worth keeping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tuning {
     /// Which rows are stored.
     pub gap: Gap,
@@ -64,11 +66,27 @@ impl Default for Settings {
     }
 }
 
-/// Invocations of a workgroup.
-const WORKGROUP: u32 = 64;
+/// How work is cut for a kind of device, before anything is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cut {
+    /// Invocations of a workgroup.
+    workgroup: u32,
+    /// Labels in flight that the search for the best number begins with.
+    labels: u32,
+}
 
-/// Labels in flight that the search for the best number begins with.
-const LABELS_FIRST: u32 = 1024;
+impl Cut {
+    /// Software runs a workgroup on one thread, some invocations at a time: a few labels for each
+    /// thread keep it busy, and more would only drive each other out of its cache.
+    fn of(kind: Kind) -> Self {
+        if kind != Kind::Software {
+            return Self { workgroup: 64, labels: 1024 };
+        }
+        let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+        let labels = u32::try_from(threads).unwrap_or(1).saturating_mul(8);
+        Self { workgroup: 8, labels }
+    }
+}
 
 /// Labels on a GPU, bound to one commitment and N.
 #[derive(Debug)]
@@ -89,16 +107,24 @@ impl Labels {
         n: ScryptN,
         settings: Settings,
     ) -> Result<Self, Fault> {
-        let prepared = Prepared::new(device.open()?, device.limits(), WORKGROUP)?;
+        let cut = Cut::of(device.kind);
+        let prepared = Prepared::new(device.open()?, device.limits(), cut.workgroup)?;
         let build = |gap, mixing| Hardware::new(&prepared, &commitment, n, gap, mixing);
         let most = |engine: &Hardware| engine.labels_within(settings.memory.unwrap_or(u64::MAX));
         let (tuning, memory, engine) = match settings.tuning {
             Some(tuning) => (tuning, Memory::settled(), build(tuning.gap, tuning.mixing)?),
             None => {
-                let (gap, mixing) = fastest(n, settings.target, build)?;
+                let (gap, mixing) = fastest(|gap, mixing| {
+                    let engine = build(gap, mixing)?;
+                    // All with the same memory.
+                    let labels = (cut.labels / 2).saturating_mul(gap.get()).min(most(&engine));
+                    let memory = Memory::settled();
+                    let mut machine = Machine::new(engine, n, settings.target, memory, labels);
+                    machine.check_known(&commitment)?;
+                    machine.trial()
+                })?;
                 let engine = build(gap, mixing)?;
-                let (memory, labels) = (Memory::new(most(&engine)), LABELS_FIRST);
-                (Tuning { gap, mixing, labels }, memory, engine)
+                (Tuning { gap, mixing, labels: cut.labels }, Memory::new(most(&engine)), engine)
             }
         };
         let labels = tuning.labels.min(most(&engine)).max(1);
@@ -135,37 +161,27 @@ impl Labels {
     }
 }
 
-/// The gap and the way of mixing by which this device makes most labels, by a short trial of each
-/// with the same memory.
+/// The gap and the way of mixing for which `trial` found the highest rate. A way that this driver
+/// does not compile, has no memory for, or gets wrong is passed over; a device that is lost or
+/// silent is of no use in any way.
 fn fastest(
-    n: ScryptN,
-    target: Duration,
-    build: impl Fn(Gap, Mixing) -> Result<Hardware, Fault>,
+    mut trial: impl FnMut(Gap, Mixing) -> Result<f64, Fault>,
 ) -> Result<(Gap, Mixing), Fault> {
     let mut best: Option<(f64, Gap, Mixing)> = None;
-    let mut fault = None;
+    let mut passed = Fault::Refused("it cannot be tried".to_owned());
     for gap in Gap::ALL {
         for mixing in Mixing::ALL {
-            let trial = build(gap, mixing).and_then(|engine| {
-                let labels = (LABELS_FIRST / 2).saturating_mul(gap.get());
-                Machine::new(engine, n, target, Memory::settled(), labels).trial()
-            });
-            match trial {
+            match trial(gap, mixing) {
                 Ok(rate) if best.is_none_or(|(most, ..)| rate > most) => {
                     best = Some((rate, gap, mixing));
                 }
                 Ok(_) => {}
-                Err(trouble @ (Fault::TooLarge { .. } | Fault::OutOfMemory { .. })) => {
-                    fault = Some(trouble);
-                }
-                Err(trouble) => return Err(trouble),
+                Err(fault @ (Fault::Lost(_) | Fault::Hung { .. })) => return Err(fault),
+                Err(fault) => passed = fault,
             }
         }
     }
-    match (best, fault) {
-        (Some((_, gap, mixing)), _) => Ok((gap, mixing)),
-        (None, fault) => Err(fault.unwrap_or(Fault::Refused("it cannot be tried".to_owned()))),
-    }
+    best.map(|(_, gap, mixing)| (gap, mixing)).ok_or(passed)
 }
 
 impl Labeler for Labels {
@@ -191,5 +207,53 @@ impl Labeler for Labels {
 
     fn batch(&self) -> u64 {
         self.machine.labels().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use post::LabelIndex;
+
+    /// What is found where `bad` ways end in `fault`; of the others, later ones are faster.
+    fn found(bad: &[(Gap, Mixing)], fault: &Fault) -> (Result<(Gap, Mixing), Fault>, usize) {
+        let mut tried = 0;
+        let found = fastest(|gap, mixing| {
+            tried += 1;
+            if bad.contains(&(gap, mixing)) { Err(fault.clone()) } else { Ok(f64::from(tried)) }
+        });
+        (found, tried as usize)
+    }
+
+    #[test]
+    fn the_fastest_way_is_taken() {
+        let rates = [3.0, 1.0, 5.0, 4.0, 2.0, 0.5];
+        let mut next = rates.into_iter();
+        let found = fastest(|_, _| Ok(next.next().unwrap()));
+        assert_eq!(found, Ok((Gap::Two, Mixing::Plain)));
+    }
+
+    #[test]
+    fn a_way_that_fails_is_passed_over_and_the_device_is_not() {
+        let faults = [
+            Fault::Refused("it does not compile".to_owned()),
+            Fault::WrongLabel { index: LabelIndex(1 << 32) },
+            Fault::OutOfMemory { labels: 64, bytes: 64 << 20 },
+            Fault::TooLarge { n: 8192, bytes: 1 << 20, limit: 1 << 19 },
+        ];
+        let ways: Vec<_> =
+            Gap::ALL.into_iter().flat_map(|gap| Mixing::ALL.map(|mixing| (gap, mixing))).collect();
+        for fault in &faults {
+            // One after the other, and all but the first.
+            for way in &ways {
+                let best = if *way == ways[5] { ways[4] } else { ways[5] };
+                assert_eq!(found(&[*way], fault), (Ok(best), 6));
+            }
+            assert_eq!(found(&ways[1..], fault), (Ok(ways[0]), 6));
+            assert_eq!(found(&ways, fault), (Err(fault.clone()), 6));
+        }
+        for fault in [Fault::Lost("reset".to_owned()), Fault::Hung { seconds: 60 }] {
+            assert_eq!(found(&ways[2..], &fault), (Err(fault), 3));
+        }
     }
 }

@@ -43,12 +43,27 @@ impl Opened {
         trouble.clone().map_or(Ok(()), Err)
     }
 
-    /// A pipeline of a shader, specialised by constants.
+    /// A pipeline of a shader, specialised by constants. A driver that refuses it may still take
+    /// others.
     pub(crate) fn pipeline(
         &self,
         shader: &Shader,
         constants: &[(&str, f64)],
     ) -> Result<wgpu::ComputePipeline, Fault> {
+        use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
+        let scopes = [Validation, Internal, OutOfMemory];
+        let scopes = scopes.map(|filter| self.device.push_error_scope(filter));
+        let pipeline = self.compile(shader, constants);
+        // The innermost one first, and every one of them.
+        let errors = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop()));
+        let errors: Vec<_> = errors.collect();
+        match errors.into_iter().flatten().next() {
+            Some(error) => Err(Fault::Refused(format!("shader {}: {error}", shader.name))),
+            None => self.check().map(|()| pipeline),
+        }
+    }
+
+    fn compile(&self, shader: &Shader, constants: &[(&str, f64)]) -> wgpu::ComputePipeline {
         let entries: Vec<_> = shader
             .bindings
             .iter()
@@ -81,7 +96,7 @@ impl Opened {
             label: Some(shader.name),
             source: wgpu::ShaderSource::Wgsl(shader.source.into()),
         });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(shader.name),
             layout: Some(&layout),
             module: &module,
@@ -92,9 +107,7 @@ impl Opened {
                 zero_initialize_workgroup_memory: false,
             },
             cache: None,
-        });
-        self.check()?;
-        Ok(pipeline)
+        })
     }
 
     /// Buffers bound to a pipeline.
@@ -152,5 +165,28 @@ fn put(place: &Mutex<Option<Fault>>, fault: Fault) {
     let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
     if place.is_none() || matches!(fault, Fault::Lost(_)) {
         *place = Some(fault);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fault::Fault;
+    use crate::testing;
+    use shaders::{Shader, seed};
+
+    #[test]
+    fn a_shader_that_is_refused_does_not_spoil_the_device() {
+        for device in testing::all() {
+            let opened = device.open().unwrap();
+            let constants = seed::Constants { workgroup: 64 }.named();
+            let broken = Shader { source: "@compute fn seed() { nonsense }", ..seed::SHADER };
+            let fault = opened.pipeline(&broken, &constants).unwrap_err();
+            assert!(matches!(&fault, Fault::Refused(text) if text.contains("seed")), "{fault}");
+            let too_wide = seed::Constants { workgroup: 1 << 20 }.named();
+            let fault = opened.pipeline(&seed::SHADER, &too_wide).unwrap_err();
+            assert!(matches!(fault, Fault::Refused(_)), "{fault}");
+            assert_eq!(opened.check(), Ok(()));
+            opened.pipeline(&seed::SHADER, &constants).unwrap();
+        }
     }
 }

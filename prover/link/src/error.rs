@@ -64,9 +64,9 @@ pub enum LinkError {
         /// The file.
         path: PathBuf,
     },
-    /// The file of known provers cannot be understood. It is left alone.
+    /// A file of who is known cannot be understood. It is left alone.
     #[error("{} is damaged ({why}): move it away, and pair again", path.display())]
-    BadRoster {
+    Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -143,7 +143,8 @@ impl From<io::Error> for LinkError {
 }
 
 impl LinkError {
-    /// Whether it may be better in a moment: the other side went away, or is overrun.
+    /// Whether it may be better in a moment: the other side went away or is overrun, a name is not
+    /// found, or somebody stands in between.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         let passing = |error: &io::Error| {
@@ -154,6 +155,8 @@ impl LinkError {
             Self::NoCredentials(_)
             | Self::NoNode { .. }
             | Self::NoAnswer { .. }
+            | Self::BadAddress { .. }
+            | Self::WrongNode { .. }
             | Self::CutOff
             | Self::Broken(_) => true,
             _ => false,

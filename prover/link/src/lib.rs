@@ -6,6 +6,7 @@
 //! credentials are checked besides. Between hosts it is QUIC, where both sides know each other's
 //! key from a pairing ([`Code`], [`Roster`]). What is said is `wire`'s business.
 
+mod book;
 mod code;
 mod connection;
 mod error;
@@ -17,6 +18,7 @@ mod roster;
 mod socket;
 mod tls;
 
+pub use book::NodeBook;
 pub use code::{BadCode, Code};
 pub use connection::{Connection, Incoming, Outgoing};
 pub use error::LinkError;

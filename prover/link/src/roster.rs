@@ -195,11 +195,11 @@ impl RosterFile {
     /// What it says now.
     ///
     /// # Errors
-    /// [`LinkError::Io`], [`LinkError::BadRoster`].
+    /// [`LinkError::Io`], [`LinkError::Damaged`].
     pub fn read(&self) -> Result<Roster, LinkError> {
         match files::read(&self.path)? {
             None => Ok(Roster::default()),
-            Some(bytes) => serde_json::from_slice(&bytes).map_err(|why| LinkError::BadRoster {
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(|why| LinkError::Damaged {
                 path: self.path.clone(),
                 why: why.to_string(),
             }),
@@ -216,7 +216,7 @@ impl RosterFile {
         let mut roster = before.clone();
         let answer = change(&mut roster);
         if roster != before {
-            let bytes = serde_json::to_vec_pretty(&roster).map_err(|why| LinkError::BadRoster {
+            let bytes = serde_json::to_vec_pretty(&roster).map_err(|why| LinkError::Damaged {
                 path: self.path.clone(),
                 why: why.to_string(),
             })?;
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(redeemed, Ok(()));
         assert_eq!(names(&file.read().unwrap()), ["a"]);
         std::fs::write(&file.path, "{}x").unwrap();
-        assert!(matches!(file.change(|_| ()), Err(LinkError::BadRoster { .. })));
+        assert!(matches!(file.change(|_| ()), Err(LinkError::Damaged { .. })));
         assert_eq!(std::fs::read(&file.path).unwrap(), b"{}x");
     }
 }

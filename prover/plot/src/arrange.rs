@@ -50,6 +50,8 @@ pub struct Arrangement {
     disk: Arc<dyn Disk>,
     metadata: Metadata,
     shares: Vec<Share>,
+    /// All files of the shares, where others are made elsewhere.
+    part: Option<FileNumbers>,
 }
 
 /// Bytes that a file's manifest and directory entry take, at most.
@@ -59,7 +61,8 @@ pub(crate) fn overhead(bytes: u64) -> u64 {
 
 impl Arrangement {
     /// Spreads a data set over places, without writing anything. `found` is what they hold, and
-    /// `metadata` what is wanted, which may be more units than are found.
+    /// `metadata` what is wanted, which may be more units than are found. Of a share that is found,
+    /// no other files are placed.
     ///
     /// # Errors
     /// [`PlotError::NoRoom`] where it does not fit; [`PlotError::Unplaced`] where some files lie
@@ -72,6 +75,19 @@ impl Arrangement {
         Self::new_on(Arc::new(System), found, places, metadata)
     }
 
+    /// As [`Arrangement::new`], of these files only: the others are made elsewhere.
+    ///
+    /// # Errors
+    /// Those of [`Arrangement::new`]; [`PlotError::OtherShare`] where the places hold others.
+    pub fn of_share(
+        found: Option<&DataSet>,
+        places: &[Place],
+        metadata: Metadata,
+        files: FileNumbers,
+    ) -> Result<Self, PlotError> {
+        Self::of_share_on(Arc::new(System), found, places, metadata, files)
+    }
+
     /// As [`Arrangement::new`], on any disk.
     ///
     /// # Errors
@@ -82,11 +98,37 @@ impl Arrangement {
         places: &[Place],
         metadata: Metadata,
     ) -> Result<Self, PlotError> {
+        Self::of_files(disk, found, places, metadata, None)
+    }
+
+    /// As [`Arrangement::of_share`], on any disk.
+    ///
+    /// # Errors
+    /// Those of [`Arrangement::of_share`].
+    pub fn of_share_on(
+        disk: Arc<dyn Disk>,
+        found: Option<&DataSet>,
+        places: &[Place],
+        metadata: Metadata,
+        files: FileNumbers,
+    ) -> Result<Self, PlotError> {
+        Self::of_files(disk, found, places, metadata, Some(files))
+    }
+
+    fn of_files(
+        disk: Arc<dyn Disk>,
+        found: Option<&DataSet>,
+        places: &[Place],
+        metadata: Metadata,
+        asked: Option<FileNumbers>,
+    ) -> Result<Self, PlotError> {
         let first = places.first().map_or(Path::new(""), |place| &place.path);
         let layout = layout_of(first, &metadata)?;
+        let all = FileNumbers::from(0..layout.files());
+        let files = wanted(found, &all, asked)?;
         let mut rooms = Rooms::look(&disk, found, places)?;
         let mut homeless = Vec::new();
-        for number in 0..layout.files() {
+        for number in files.iter() {
             if !rooms.keep(layout, number)? {
                 homeless.push(number);
             }
@@ -95,7 +137,7 @@ impl Arrangement {
         for number in homeless {
             let known = found.filter(|set| number < set.layout().files());
             if !rooms.is_promised(number) && known.is_some_and(is_recorded) {
-                known.map_or(Ok(()), DataSet::whole)?;
+                known.map_or(Ok(()), DataSet::whole_or_share)?;
             }
             if !rooms.place(layout, number)? {
                 missing = missing.saturating_add(layout.bytes_of(number));
@@ -104,8 +146,8 @@ impl Arrangement {
         if missing > 0 {
             return Err(PlotError::NoRoom { missing, places: rooms.left() });
         }
-        let shares = rooms.shares();
-        Ok(Self { disk, metadata, shares })
+        let (shares, part) = (rooms.shares(), (files != all).then_some(files));
+        Ok(Self { disk, metadata, shares, part })
     }
 
     /// What each directory holds and will hold.
@@ -119,7 +161,8 @@ impl Arrangement {
     /// # Errors
     /// The system's; the next run then carries on.
     pub fn carry_out(self, found: Option<DataSet>, n: ScryptN) -> Result<DataSet, PlotError> {
-        let spread = self.shares.len() > 1 || found.as_ref().is_some_and(is_recorded);
+        let several = self.shares.len() > 1 || self.part.is_some();
+        let spread = several || found.as_ref().is_some_and(is_recorded);
         let mut known = found.map(|set| set.directories).unwrap_or_default();
         let mut directories = Vec::new();
         for share in &self.shares {
@@ -131,6 +174,7 @@ impl Arrangement {
                 let others = self.shares.iter().filter(|other| other.path != share.path);
                 sidecar.siblings = others.map(|other| other.path.clone()).collect();
                 sidecar.files = Some(share.files.clone());
+                sidecar.share.clone_from(&self.part);
             }
             directories.push(match directory {
                 Some(mut directory) => {
@@ -149,6 +193,35 @@ impl Arrangement {
         let nothing = || PlotError::NoData { path: PathBuf::new() };
         DataSet::of(self.disk, directories)?.ok_or_else(nothing)
     }
+}
+
+/// The files that are to be in the places: those that are asked for, which must be those that are
+/// there, if any; else those of the share that is there, else `all`.
+fn wanted(
+    found: Option<&DataSet>,
+    all: &FileNumbers,
+    asked: Option<FileNumbers>,
+) -> Result<FileNumbers, PlotError> {
+    let Some(set) = found else { return Ok(asked.unwrap_or_else(|| all.clone())) };
+    let there = set.wanted();
+    let is_whole = there == FileNumbers::from(0..set.layout().files());
+    let Some(asked) = asked else { return Ok(if is_whole { all.clone() } else { there }) };
+    let refuse = |found| {
+        let (path, asked) = (set.name(), asked.clone());
+        Err(PlotError::OtherShare { path, found, asked })
+    };
+    if set.sidecars().all(|(_, sidecar)| sidecar.is_none()) {
+        // Another program's: what is there says all that is known.
+        for directory in &set.directories {
+            let files = directory.found()?;
+            if files.iter().any(|file| !asked.contains(file)) {
+                return refuse(files);
+            }
+        }
+    } else if asked != there && !(is_whole && asked == *all) {
+        return refuse(there);
+    }
+    Ok(asked)
 }
 
 /// Whether it is written down which files the directories hold.

@@ -125,9 +125,11 @@ pub enum PlotError {
     },
     /// Directories that were named as one data set say different things of it.
     #[error(
-        "{} and {} are not of one data set: their {what} differs",
+        "{} and {} are not of one data set: their {what} differs ({} and {})",
         first.display(),
-        other.display()
+        other.display(),
+        says.0,
+        says.1
     )]
     Disagree {
         /// What differs.
@@ -136,6 +138,8 @@ pub enum PlotError {
         first: PathBuf,
         /// The one that differs from it.
         other: PathBuf,
+        /// What each of the two says.
+        says: (String, String),
     },
     /// Two directories hold the same file.
     #[error(
@@ -161,6 +165,33 @@ pub enum PlotError {
         files: FileNumbers,
         /// Where they were when they were last seen.
         seen: Vec<PathBuf>,
+    },
+    /// The directories hold a share of a data set, and something needs all of it.
+    #[error(
+        "{path} holds label files {share} of 0 to {}, a share of a data set; the others are \
+         elsewhere: name the directories of every share, `merge` joins them",
+        files.saturating_sub(1)
+    )]
+    Part {
+        /// The directories.
+        path: String,
+        /// The numbers of their files.
+        share: FileNumbers,
+        /// Files of the whole set.
+        files: u64,
+    },
+    /// Another share is asked for than a directory holds.
+    #[error(
+        "{path} is to hold label files {found}, but {asked} are asked for: ask for what is there, \
+         or name another directory; nothing was changed"
+    )]
+    OtherShare {
+        /// The directories.
+        path: String,
+        /// What is or was begun there.
+        found: FileNumbers,
+        /// What is asked for.
+        asked: FileNumbers,
     },
     /// A change of size was interrupted.
     #[error(

@@ -44,6 +44,11 @@ impl FileNumbers {
         self.ranges.iter().cloned().flatten()
     }
 
+    /// Their runs, ascending: the first and the last of each.
+    pub fn runs(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.ranges.iter().map(|range| (range.start, range.end - 1))
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -52,7 +57,7 @@ impl FileNumbers {
 
     /// `[[first, last], …]`.
     pub(crate) fn to_json(&self) -> Value {
-        self.ranges.iter().map(|range| json!([range.start, range.end - 1])).collect()
+        self.runs().map(|(first, last)| json!([first, last])).collect()
     }
 
     /// What [`FileNumbers::to_json`] gave; `None` for anything else.

@@ -4,6 +4,7 @@
 //! holds. Put together in one directory the files are a data set of the reference again.
 
 use crate::arrange::{Arrangement, Place};
+use crate::claims::{agree, claims};
 use crate::directory::{Directory, FileState, layout_of, open_to_read};
 use crate::disk::{Disk, DiskFile, System};
 use crate::error::PlotError;
@@ -37,8 +38,9 @@ impl DataSet {
     ///
     /// # Errors
     /// [`PlotError::NoData`] where one of them holds none; [`PlotError::Disagree`],
-    /// [`PlotError::Twice`], [`PlotError::Unplaced`] or [`PlotError::Resizing`] where they do not
-    /// make one whole; [`PlotError::Damaged`] or a system error.
+    /// [`PlotError::Twice`], [`PlotError::Unplaced`], [`PlotError::Part`] or
+    /// [`PlotError::Resizing`] where they do not make one whole; [`PlotError::Damaged`] or a system
+    /// error.
     pub fn open<P: AsRef<Path>>(paths: &[P]) -> Result<Self, PlotError> {
         Self::open_on(Arc::new(System), paths)
     }
@@ -48,15 +50,33 @@ impl DataSet {
     /// # Errors
     /// Those of [`DataSet::open`].
     pub fn open_on<P: AsRef<Path>>(disk: Arc<dyn Disk>, paths: &[P]) -> Result<Self, PlotError> {
+        let set = Self::there(disk, paths)?;
+        set.whole()?;
+        Ok(set)
+    }
+
+    /// Opens the directories of a data set, whole or a share.
+    ///
+    /// # Errors
+    /// Those of [`DataSet::open`], [`PlotError::Part`] excepted.
+    pub fn open_share<P: AsRef<Path>>(paths: &[P]) -> Result<Self, PlotError> {
+        let set = Self::there(Arc::new(System), paths)?;
+        set.whole_or_share()?;
+        Ok(set)
+    }
+
+    /// What the directories hold, of which each must hold something.
+    pub(crate) fn there<P: AsRef<Path>>(
+        disk: Arc<dyn Disk>,
+        paths: &[P],
+    ) -> Result<Self, PlotError> {
         for path in paths {
             if Metadata::load(&*disk, path.as_ref())?.is_none() {
                 return Err(PlotError::NoData { path: path.as_ref().to_path_buf() });
             }
         }
         let no_path = || PlotError::NoData { path: PathBuf::new() };
-        let set = Self::found_on(disk, paths)?.ok_or_else(no_path)?;
-        set.whole()?;
-        Ok(set)
+        Self::found_on(disk, paths)?.ok_or_else(no_path)
     }
 
     /// Makes a directory for a new data set, with no labels in it yet.
@@ -126,35 +146,7 @@ impl DataSet {
         Ok(Some(Self { disk, directories, claims, metadata, layout }))
     }
 
-    /// Whether every file has its directory, and all directories the same size.
-    ///
-    /// # Errors
-    /// [`PlotError::Resizing`] or [`PlotError::Unplaced`].
-    pub fn whole(&self) -> Result<(), PlotError> {
-        let units = |directory: &Directory| directory.metadata.num_units;
-        let many = self.directories.iter().map(units).max().unwrap_or(0);
-        let few = self.metadata.num_units;
-        if few < many {
-            return Err(PlotError::Resizing { few, many });
-        }
-        let files = self.unplaced();
-        if files.is_empty() {
-            return Ok(());
-        }
-        let sidecars = self.directories.iter().filter_map(|directory| directory.sidecar.as_ref());
-        let mut seen: Vec<PathBuf> = sidecars.flat_map(|own| own.siblings.clone()).collect();
-        seen.retain(|path| !self.directories.iter().any(|directory| directory.path == *path));
-        seen.sort();
-        seen.dedup();
-        Err(PlotError::Unplaced { files, seen })
-    }
-
-    /// Files that are in none of the directories.
-    pub(crate) fn unplaced(&self) -> FileNumbers {
-        (0..self.layout.files()).filter(|number| self.owner(*number).is_none()).collect()
-    }
-
-    fn owner(&self, number: u64) -> Option<&Directory> {
+    pub(crate) fn owner(&self, number: u64) -> Option<&Directory> {
         let at = self.claims.iter().position(|claim| claim.contains(number))?;
         self.directories.get(at)
     }
@@ -172,6 +164,16 @@ impl DataSet {
         let path = self.paths().next().unwrap_or(Path::new(""));
         let layout = layout_of(path, &metadata)?;
         Ok(Self { metadata, layout, ..self.clone() })
+    }
+
+    /// Each directory by itself, with the files that it holds.
+    pub fn parts(&self) -> impl Iterator<Item = Self> {
+        self.directories.iter().zip(&self.claims).map(|(own, claim)| Self {
+            directories: vec![own.clone()],
+            claims: vec![claim.clone()],
+            metadata: own.metadata.clone(),
+            ..self.clone()
+        })
     }
 
     /// Its directories, the one that holds the journal first.
@@ -221,12 +223,12 @@ impl DataSet {
         self.layout
     }
 
-    /// Every label file, in order.
+    /// Every label file that has its directory, in order: all of them, save in a share.
     ///
     /// # Errors
     /// The system's, when a file cannot be looked at.
     pub fn survey(&self) -> Result<Vec<FileState>, PlotError> {
-        (0..self.layout.files()).map(|number| self.file(number)).collect()
+        self.files().iter().map(|number| self.file(number)).collect()
     }
 
     /// The labels that are there, file by file: what a scan reads. A file that is not whole, or
@@ -308,8 +310,8 @@ impl DataSet {
         Reader { set: self, open: None }
     }
 
-    /// Replaces the metadata in each directory, atomically in each. What places labels must stay
-    /// as it is.
+    /// Replaces the metadata in each directory that knows other facts, atomically in each. What
+    /// places labels must stay as it is.
     ///
     /// # Errors
     /// The system's; the old metadata is then still there, in some of the directories at least.
@@ -318,7 +320,9 @@ impl DataSet {
         change(&mut metadata);
         for directory in &mut self.directories {
             let own = directory.metadata.with_facts_of(&metadata);
-            directory.set_metadata(own)?;
+            if own != directory.metadata {
+                directory.set_metadata(own)?;
+            }
         }
         self.metadata = metadata;
         Ok(())
@@ -363,7 +367,7 @@ impl DataSet {
     /// # Errors
     /// The system's.
     pub fn reserve(&self) -> Result<(), PlotError> {
-        for number in 0..self.layout.files() {
+        for number in self.files().iter() {
             let state = self.file(number)?;
             if state.found.unwrap_or(0) < state.expected() {
                 let reserved = self.disk.reserve(&state.path, state.expected());
@@ -411,72 +415,6 @@ impl DataSet {
         let home = self.home(number)?;
         home.append(&home.file(self.layout, number)?, number, offset, labels)
     }
-}
-
-/// Which of many directories are of one data set: those whose sidecars share its files out. Every
-/// other one is a data set of its own.
-///
-/// # Errors
-/// [`PlotError::NoData`], [`PlotError::Damaged`] or a system error.
-pub fn grouped<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Vec<PathBuf>>, PlotError> {
-    let disk: Arc<dyn Disk> = Arc::new(System);
-    let mut groups: Vec<(Directory, Vec<PathBuf>)> = Vec::new();
-    for path in paths {
-        let path = path.as_ref();
-        let no_data = || PlotError::NoData { path: path.to_path_buf() };
-        let directory = Directory::open(&disk, path)?.ok_or_else(no_data)?;
-        let shared = |own: &Directory| own.sidecar.as_ref().is_some_and(|own| own.files.is_some());
-        let same = groups.iter_mut().find(|(first, _)| {
-            shared(first) && shared(&directory) && agree(first, &directory).is_ok()
-        });
-        match same {
-            Some((_, group)) => group.push(path.to_path_buf()),
-            None => groups.push((directory, vec![path.to_path_buf()])),
-        }
-    }
-    Ok(groups.into_iter().map(|(_, group)| group).collect())
-}
-
-/// Directories of one set say the same of it, their size aside.
-fn agree(first: &Directory, other: &Directory) -> Result<(), PlotError> {
-    let (ours, theirs) = (&first.metadata, &other.metadata);
-    let n = |directory: &Directory| directory.sidecar.as_ref().map(|own| own.scrypt_n);
-    let n_differs = n(first).zip(n(other)).is_some_and(|(ours, theirs)| ours != theirs);
-    let what = [
-        (ours.node_id != theirs.node_id, "identity"),
-        (ours.commitment_atx_id != theirs.commitment_atx_id, "commitment ATX"),
-        (ours.labels_per_unit != theirs.labels_per_unit, "labels per unit"),
-        (ours.max_file_size != theirs.max_file_size, "file size"),
-        (n_differs, "scrypt's N"),
-    ];
-    match what.into_iter().find(|(differs, _)| *differs) {
-        None => Ok(()),
-        Some((_, what)) => {
-            Err(PlotError::Disagree { what, first: first.path.clone(), other: other.path.clone() })
-        }
-    }
-}
-
-/// Which files each directory holds: those that its sidecar names; where it names none, those that
-/// are there, and all of them where it is alone.
-fn claims(directories: &[Directory], layout: Layout) -> Result<Vec<FileNumbers>, PlotError> {
-    let mut claims: Vec<FileNumbers> = Vec::new();
-    for directory in directories {
-        let recorded = directory.sidecar.as_ref().and_then(|own| own.files.clone());
-        let claim = match (recorded, directories.len()) {
-            (Some(files), _) => files,
-            (None, 1) => FileNumbers::from(0..layout.files()),
-            (None, _) => directory.found()?.iter().filter(|file| *file < layout.files()).collect(),
-        };
-        for (theirs, other) in claims.iter().zip(directories) {
-            if let Some(file) = claim.iter().find(|file| theirs.contains(*file)) {
-                let (first, second) = (other.path.clone(), directory.path.clone());
-                return Err(PlotError::Twice { file, first, second });
-            }
-        }
-        claims.push(claim);
-    }
-    Ok(claims)
 }
 
 /// Reads labels, most cheaply in order: it keeps the current file open.

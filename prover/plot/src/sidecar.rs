@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
 pub(crate) const FILE_NAME: &str = "postmesh.json";
-/// Version 1: scrypt's N. Version 2: files, siblings, makers, checked.
+/// Version 1: scrypt's N. Version 2: files, share, siblings, makers, checked.
 const VERSION: u64 = 2;
 /// Most makers that are remembered: devices and versions that made labels of a directory.
 const MAKERS_MAX: usize = 1 << 10;
@@ -22,6 +22,9 @@ pub struct Sidecar {
     pub scrypt_n: ScryptN,
     /// Which files of the data set are here; `None` where the directory holds all of it.
     pub files: Option<FileNumbers>,
+    /// Which files this directory and its siblings were to hold together, where others are made
+    /// elsewhere; `None` where it was all of them.
+    pub share: Option<FileNumbers>,
     /// Where the other files were when they were last seen.
     pub siblings: Vec<PathBuf>,
     /// What made labels: device and version, as the manifests' slots count them, from 1 on.
@@ -34,7 +37,8 @@ impl Sidecar {
     /// The facts about a directory that holds all files of a new data set.
     #[must_use]
     pub fn new(scrypt_n: ScryptN) -> Self {
-        Self { scrypt_n, files: None, siblings: vec![], makers: vec![], checked_ppm: None }
+        let (siblings, makers) = (vec![], vec![]);
+        Self { scrypt_n, files: None, share: None, siblings, makers, checked_ppm: None }
     }
 
     /// The bytes of a sidecar file, understood.
@@ -56,12 +60,13 @@ impl Sidecar {
         let expected = "a power of two that scrypt can use";
         let scrypt_n = n.ok_or(BadMetadata::Field { field: "scrypt_n", expected })?;
         let files = optional(&value, "files", "ranges of file numbers", FileNumbers::from_json)?;
+        let share = optional(&value, "share", "ranges of file numbers", FileNumbers::from_json)?;
         let siblings = optional(&value, "siblings", "a list of paths", texts)?.unwrap_or_default();
         let makers = optional(&value, "makers", "a list of texts", texts)?.unwrap_or_default();
         let ppm = |value: &Value| value.as_u64().and_then(|ppm| u32::try_from(ppm).ok());
         let checked_ppm = optional(&value, "checked_ppm", "a whole number", ppm)?;
         let siblings = siblings.into_iter().map(PathBuf::from).collect();
-        Ok(Self { scrypt_n, files, siblings, makers, checked_ppm })
+        Ok(Self { scrypt_n, files, share, siblings, makers, checked_ppm })
     }
 
     /// The bytes of a sidecar file.
@@ -70,6 +75,9 @@ impl Sidecar {
         let mut value = json!({ "version": VERSION, "scrypt_n": self.scrypt_n.get() });
         if let Some(files) = &self.files {
             value["files"] = files.to_json();
+        }
+        if let Some(share) = &self.share {
+            value["share"] = share.to_json();
         }
         if !self.siblings.is_empty() {
             value["siblings"] = self.siblings.iter().map(|path| path.to_string_lossy()).collect();
@@ -134,6 +142,7 @@ mod tests {
         let plain = Sidecar::new(ScryptN::new(8192).unwrap());
         let full = Sidecar {
             files: Some([0, 1, 5].into_iter().collect()),
+            share: Some([0, 1, 2, 5].into_iter().collect()),
             siblings: vec!["/mnt/b".into()],
             makers: vec!["cpu avx2, postmesh 0.1.0".into()],
             checked_ppm: Some(1_000),

@@ -143,8 +143,12 @@ impl Undo {
         let (now, path) = (metadata.num_units, path.to_path_buf());
         let own = self.entries.iter().find(|entry| entry.directory == path);
         let whose = (metadata.node_id, metadata.commitment_atx_id);
-        if let Some(own) = own.filter(|own| own.whose.is_some_and(|theirs| theirs != whose)) {
-            return Err(PlotError::Disagree { what: "identity", first: path, other: own.folder() });
+        if let Some((own, theirs)) = own.and_then(|own| Some((own, own.whose?)))
+            && theirs != whose
+        {
+            let spelled = |(identity, atx)| format!("{identity} with ATX {atx}");
+            let (what, says) = ("identity", (spelled(whose), spelled(theirs)));
+            return Err(PlotError::Disagree { what, first: path, other: own.folder(), says });
         }
         let fits = now == before.units || (now == after.units && own.is_some());
         if fits {

@@ -1,6 +1,6 @@
-//! What was typed for commands that give space back, delete, or move data.
+//! What was typed for commands that give space back, delete, move or join data.
 
-use super::{DataArgs, NetworkArgs};
+use super::{DataArgs, NetworkArgs, WorkArgs};
 use clap::Args as ClapArgs;
 use std::path::PathBuf;
 
@@ -103,6 +103,28 @@ pub(crate) struct MoveArgs {
     /// Another directory of the same data, which is told where this one went; may be repeated
     #[arg(long, value_name = "DIR")]
     pub(crate) sibling: Vec<PathBuf>,
+    /// Print what was done as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
+    "Example:\n  postmesh-prover merge --data-dir /mnt/share-0 --data-dir /mnt/share-1\n\n",
+    "Every file must be there once and complete; labels of each are made again. Nothing is copied: \
+     the directories become one data set, whose VRF nonce is the smallest label of all. Shares \
+     that the reference made can be joined as well. Run it again to go on after an \
+     interruption.\n\n",
+    "Exit codes: 0 it is one data set · 1 files are missing, nothing was changed · 2 wrong usage, \
+     or the shares do not belong together · 3 could not (disk, lock), or stopped"
+))]
+pub(crate) struct MergeArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
     /// Print what was done as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,16 +1,14 @@
 //! `check`: reads every label, makes some again, and lists every range that is bad.
 
-use super::init::draw_below;
 use crate::args::{CheckArgs, DataArgs, ProofArgs};
 use crate::background;
 use crate::check::{BadRange, Check, Findings, Why};
-use crate::make::refuse_foreign;
+use crate::crew;
+use crate::make::{draw_below, refuse_foreign};
 use crate::outcome::{ExitCode, Failure, Result, answer};
-use crate::pace::Paced;
 use crate::settings::{self, Network};
 use crate::stop::Stop;
 use crate::{check, place};
-use cpu::Labels;
 use plot::{DataSet, Lock, PlotError};
 use post::ScryptN;
 use serde_json::json;
@@ -23,11 +21,10 @@ pub(crate) fn check(args: &CheckArgs) -> Result {
     let stop = Stop::on_signals()?;
     background::enter(&args.work);
     let Opened { locks, set, n, record } = Opened::new(&args.data, &network)?;
-    let mut labels = Labels::new(set.metadata().commitment(), n, settings::threads(&args.work));
-    let mut labels = Paced::new(&mut labels, settings::pace(&args.work));
+    let mut crew = crew::of(&args.work, set.metadata().commitment(), n)?;
     let mut check = Check {
         set: &set,
-        labeler: &mut labels,
+        labeler: &mut crew,
         percent,
         seed: draw_below(u64::MAX),
         record,
@@ -90,7 +87,7 @@ impl Opened {
         let places = place::places(&args.data_dir)?;
         let paths = place::paths(&places);
         let locks = Lock::exclusive_all(paths.iter().copied()).map_err(text)?;
-        let mut set = DataSet::open(&paths).map_err(text)?;
+        let mut set = DataSet::open_share(&paths).map_err(text)?;
         refuse_foreign(&set, n, &mut draw_below).map_err(|error| error.to_string())?;
         set.adopt(n).map_err(text)?;
         Ok((locks, set))
@@ -107,7 +104,7 @@ fn note(locks: Vec<Lock>, set: DataSet, findings: &Findings) -> std::result::Res
     let paths: Vec<_> = set.paths().map(Path::to_path_buf).collect();
     drop((locks, set));
     let _locks = Lock::exclusive_all(paths.iter().map(AsRef::as_ref))?;
-    let mut set = DataSet::open(&paths)?;
+    let mut set = DataSet::open_share(&paths)?;
     set.set_checked(passed.then(|| findings.ppm()))
 }
 

@@ -3,7 +3,7 @@
 use super::{open, trash};
 use crate::args::InfoArgs;
 use crate::outcome::{ExitCode, Result, answer};
-use plot::{DataSet, FileState, Provenance};
+use plot::{DataSet, FileState, PlotError, Provenance};
 use post::vrf;
 use pow::Engine;
 use serde_json::{Value, json};
@@ -54,6 +54,7 @@ impl Known<'_> {
             "vrf_nonce_suits": metadata.nonce_value.map(|label| vrf::suits(&label, num_labels)),
             "scrypt_n": set.scrypt_n().map(post::ScryptN::get),
             "files": files.len(),
+            "share": set.is_share().then(|| set.files().to_string()),
             "faults": faults,
             "labels_made_here": provenance.made,
             "labels_hashed_not_verified": provenance.hashed,
@@ -71,7 +72,7 @@ impl Known<'_> {
 
     fn print(&self) -> Result<()> {
         let Self { set, files, provenance } = self;
-        let (metadata, num_labels) = (set.metadata(), set.layout().num_labels());
+        let metadata = set.metadata();
         for (path, files) in set.shares() {
             answer!("data directory   {} (files {files})", path.display())?;
         }
@@ -80,12 +81,17 @@ impl Known<'_> {
         let (units, per_unit) = (metadata.num_units, metadata.labels_per_unit);
         answer!("size             {units} units of {per_unit} labels")?;
         let present = self.present();
-        answer!("labels           {present} of {num_labels} present, in {} files", files.len())?;
+        let held: u64 = files.iter().map(|file| file.labels.end - file.labels.start).sum();
+        answer!("labels           {present} of {held} present, in {} files", files.len())?;
+        if let Err(part @ PlotError::Part { .. }) = set.whole() {
+            answer!("share            {part}")?;
+        }
         let unknown = || "not recorded (data of the reference)".to_owned();
         let n = set.scrypt_n().map_or_else(unknown, |n| n.to_string());
         answer!("scrypt N         {n}")?;
         let nonce = metadata.nonce.map_or("not known".to_owned(), |index| index.to_string());
-        answer!("VRF nonce        {nonce}")?;
+        let name = if set.is_share() { "smallest label  " } else { "VRF nonce       " };
+        answer!("{name} {nonce}")?;
         print_provenance(provenance)?;
         let (labels, scan) = (cpu::label_kernels().join(", "), cpu::scan_kernels().join(", "));
         answer!("kernels here     labels: {labels}; scan: {scan}")?;

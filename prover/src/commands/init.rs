@@ -2,18 +2,16 @@
 
 use super::space::Request;
 use crate::args::InitArgs;
-use crate::background;
-use crate::init::Init;
-use crate::make::{MakeError, refuse_foreign};
+use crate::crew::{self, Crew};
+use crate::init::{Init, Summary};
+use crate::make::{MakeError, draw_below, refuse_foreign};
 use crate::outcome::{ExitCode, Failure, Result, answer};
-use crate::pace::Paced;
-use crate::settings;
 use crate::stop::Stop;
-use cpu::Labels;
+use crate::{background, progress};
 use plot::disk::{Disk, System};
 use plot::{DataSet, Lock, PlotError};
+use post::ScryptN;
 use post::label::LabelFault;
-use post::{Labeler, ScryptN};
 use serde_json::json;
 use std::time::Instant;
 
@@ -34,19 +32,11 @@ pub(crate) fn init(args: &InitArgs) -> Result {
     let request = Request::new(&args.space)?;
     let (mut set, n) = arranged(request)?;
     let start = Instant::now();
-    let mut labels = Labels::new(set.metadata().commitment(), n, settings::threads(&args.work));
-    let mut labels = Paced::new(&mut labels, settings::pace(&args.work));
-    let kernel = labels.kernel().to_owned();
-    let (mut draw, stop) = (draw_below, || stop.is_set());
-    let mut init = Init {
-        set: &mut set,
-        n,
-        labeler: &mut labels,
-        stop: &stop,
-        draw: &mut draw,
-        json: args.json,
-    };
-    let summary = match init.run() {
+    let mut crew = crew::of(&args.work, set.metadata().commitment(), n)?;
+    let stop = || stop.is_set();
+    let made = Init { set: &mut set, crew: &mut crew, stop: &stop, json: args.json }.run();
+    super::warn_of_liars(&set, &crew);
+    let summary = match made {
         Err(MakeError::Label(LabelFault::Stopped)) => {
             eprintln!("stopped; what was made is on disk: run the same command again to go on");
             return Ok(ExitCode::CouldNot);
@@ -59,23 +49,36 @@ pub(crate) fn init(args: &InitArgs) -> Result {
         }
         other => other?,
     };
-    let seconds = start.elapsed().as_secs_f64();
-    if args.json {
+    print(&summary, &set, &crew, start.elapsed().as_secs_f64(), args.json)?;
+    Ok(ExitCode::Done)
+}
+
+fn print(summary: &Summary, set: &DataSet, crew: &Crew, seconds: f64, json: bool) -> Result<()> {
+    let (Summary { made, found, vrf_nonce, shares }, kernel) = (summary, crew.kernels());
+    let files = set.is_share().then(|| set.files().to_string());
+    if json {
         let answer = json!({
-            "labels_made": summary.made, "labels_found": summary.found, "seconds": seconds,
-            "labels_per_second": summary.made as f64 / seconds, "kernel": kernel,
-            "vrf_nonce": summary.vrf_nonce.0, "scrypt_n": n.get(),
+            "labels_made": made, "labels_found": found, "seconds": seconds,
+            "labels_per_second": *made as f64 / seconds, "kernel": kernel,
+            "devices": progress::devices(shares),
+            "vrf_nonce": files.is_none().then_some(vrf_nonce.0),
+            "vrf_candidate": vrf_nonce.0, "share": files, "scrypt_n": crew.n().get(),
         });
         answer!("{answer}")?;
-    } else {
-        answer!(
-            "{} labels made in {seconds:.1} s ({kernel} kernel), {} were there; VRF nonce {}",
-            summary.made,
-            summary.found,
-            summary.vrf_nonce
-        )?;
+        return Ok(());
     }
-    Ok(ExitCode::Done)
+    let name = if files.is_some() { "smallest label" } else { "VRF nonce" };
+    answer!(
+        "{made} labels made in {seconds:.1} s ({kernel} kernel), {found} were there; {name} \
+         {vrf_nonce}"
+    )?;
+    if let Some(parts) = progress::parts(shares) {
+        answer!("by {parts}")?;
+    }
+    if let Some(files) = files {
+        answer!("label files {files} are a share: `merge` joins it with the others")?;
+    }
+    Ok(())
 }
 
 /// The data set with every file in its place, and room for what is missing.
@@ -88,7 +91,7 @@ fn arranged(request: Request) -> Result<(DataSet, ScryptN)> {
     }
     let arrangement = request.arrange()?;
     let set = arrangement.carry_out(request.found, request.n)?;
-    set.whole()?;
+    set.whole_or_share()?;
     match set.reserve() {
         // What is reserved stays so: it is ours, and the next run counts it.
         Err(PlotError::Io { action, path, why }) => {
@@ -98,9 +101,4 @@ fn arranged(request: Request) -> Result<(DataSet, ScryptN)> {
         }
         other => Ok(other.map(|()| (set, request.n))?),
     }
-}
-
-/// A number below `bound` that nobody can foresee; 0 where the system has no randomness.
-pub(crate) fn draw_below(bound: u64) -> u64 {
-    getrandom::u64().unwrap_or(0) % bound.max(1)
 }

@@ -1,14 +1,11 @@
 //! `nonce`: the VRF nonce of data that is on disk.
 
-use super::init::draw_below;
 use crate::args::{NonceArgs, ProofArgs};
-use crate::make::{MakeError, Maker};
+use crate::make::MakeError;
 use crate::outcome::{ExitCode, Result, answer};
-use crate::pace::Paced;
 use crate::progress::Progress;
 use crate::stop::Stop;
-use crate::{background, settings, vrf};
-use cpu::Labels;
+use crate::{background, crew, settings, vrf};
 use post::label::LabelFault;
 use serde_json::json;
 
@@ -18,6 +15,7 @@ pub(crate) fn nonce(args: &NonceArgs) -> Result {
     let stop = Stop::on_signals()?;
     background::enter(&args.work);
     let (_locks, mut set) = super::open_exclusive(&args.data)?;
+    set.whole()?;
     let n = super::scrypt_n(&set, &network)?;
     for file in set.survey()? {
         file.complete()?;
@@ -31,15 +29,8 @@ pub(crate) fn nonce(args: &NonceArgs) -> Result {
         progress.at(read);
     });
     drop(progress);
-    let found = best.and_then(|best| {
-        let commitment = set.metadata().commitment();
-        let mut labels = Labels::new(commitment, n, settings::threads(&args.work));
-        let mut labels = Paced::new(&mut labels, settings::pace(&args.work));
-        let mut draw = draw_below;
-        let maker =
-            &mut Maker { commitment, n, labeler: &mut labels, stop: &stop, draw: &mut draw };
-        vrf::settle(&mut set, maker, best)
-    });
+    let mut crew = crew::of(&args.work, set.metadata().commitment(), n)?;
+    let found = best.and_then(|best| vrf::settle(&mut set, &mut crew, &stop, best));
     let found = match found {
         Err(MakeError::Label(LabelFault::Stopped)) => {
             eprintln!("stopped: the VRF nonce is not known yet; run the same command again");

@@ -2,29 +2,30 @@
 
 use super::space::Request;
 use crate::args::PlanArgs;
+use crate::crew;
 use crate::outcome::{ExitCode, Result, answer};
+use crate::planner;
 use crate::progress::{human, human_time};
-use crate::settings;
 use bytesize::ByteSize;
-use cpu::Labels;
 use plot::Share;
-use post::{LABEL_BYTES, Labeler};
+use post::LABEL_BYTES;
 use serde_json::json;
+use std::ops::ControlFlow;
+use std::slice::from_ref;
 use std::time::{Duration, Instant};
 
-/// How long the speed is measured.
+/// How long the speed is measured, and until what was begun by then is made.
 const TRIAL: Duration = Duration::from_secs(2);
-/// Labels of a step of the trial.
-const TRIAL_LABELS: u64 = 64;
 
 /// Says what `init` would do with the same flags.
 pub(crate) fn plan(args: &PlanArgs) -> Result {
     let request = Request::new(&args.space)?;
     let arrangement = request.arrange()?;
-    let shares = arrangement.shares();
+    let (shares, files) = (arrangement.shares(), request.files_of_set());
     let missing: u64 = shares.iter().map(|share| share.missing).sum();
-    let rate = if missing > 0 { Some(rate(&request, args)?) } else { None };
-    let seconds = rate.map_or(0.0, |rate| missing as f64 / rate);
+    let rates = if missing > 0 { rates(&request, args)? } else { vec![] };
+    let rate = (missing > 0).then(|| rates.iter().sum::<f64>());
+    let seconds = planner::seconds_to_make(missing, &rates).unwrap_or(0.0);
     if args.json {
         let directory = |share: &Share| {
             json!({
@@ -34,7 +35,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result {
             })
         };
         let answer = json!({
-            "num_units": request.metadata.num_units,
+            "num_units": request.metadata.num_units, "files": files,
             "units_on_disk": request.found.map_or(0, |set| set.metadata().num_units),
             "labels_missing": missing, "scrypt_n": request.n.get(),
             "labels_per_second": rate, "seconds": seconds,
@@ -45,6 +46,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result {
     }
     let found = request.found.map_or(0, |set| set.metadata().num_units);
     answer!("units            {} ({found} on disk now)", request.metadata.num_units)?;
+    answer!("label files      {files}, 0 to {}", files.saturating_sub(1))?;
     for share in shares {
         let bytes = |labels: u64| ByteSize::b(labels.saturating_mul(LABEL_BYTES as u64));
         answer!("{}", share.path.display())?;
@@ -66,16 +68,13 @@ pub(crate) fn plan(args: &PlanArgs) -> Result {
     Ok(ExitCode::Done)
 }
 
-/// Labels a second on this machine, as busy as it is.
-fn rate(request: &Request, args: &PlanArgs) -> Result<f64> {
-    let threads = settings::threads(&args.work);
-    let mut labels = Labels::new(request.metadata.commitment(), request.n, threads);
-    let step = TRIAL_LABELS * threads.get() as u64;
-    let mut out = vec![0; usize::try_from(step).unwrap_or(0) * LABEL_BYTES];
-    let (start, mut made) = (Instant::now(), 0);
-    while start.elapsed() < TRIAL {
-        labels.fill(made..made + step, &mut out, &|| false)?;
-        made += step;
-    }
-    Ok(made as f64 / start.elapsed().as_secs_f64())
+/// Labels a second of each device, as busy as this machine is.
+fn rates(request: &Request, args: &PlanArgs) -> Result<Vec<f64>> {
+    let mut crew = crew::of(&args.work, request.metadata.commitment(), request.n)?;
+    let start = Instant::now();
+    crew.run(from_ref(&(0..u64::MAX)), &|| false, &mut |_| {
+        let enough = start.elapsed() >= TRIAL;
+        Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(crew.shares().iter().map(|share| share.rate).collect())
 }

@@ -2,6 +2,7 @@
 
 use crate::args::{ProveArgs, RandomXArg, VerifyArgs};
 use crate::background;
+use crate::devices;
 use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::pace::Pace;
 use crate::progress::Progress;
@@ -29,6 +30,7 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
     let stop = Stop::on_signals()?;
     background::enter(&args.work);
     let (_locks, directory) = super::open_shared(&args.data)?;
+    directory.whole()?;
     let scrypt_n = super::scrypt_n(&directory, &network)?;
     let threads = settings::threads(&args.work);
     let metadata = directory.metadata();
@@ -41,12 +43,14 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
     };
     let params = Params { scrypt_n, ..network.params };
     let job = Job { statement, params, nonces, threads };
+    let hands = devices::hands(&args.work)?;
     let pace = settings::pace(&args.work);
     let pows = Pows::new(args.proving.randomx, threads.get(), pace);
     let line = Mutex::new(None);
     let progress = |stage, done, total| show(&line, args.json, stage, done, total);
     let stop = || stop.is_set();
-    let around = Surroundings { pows: &pows, pace, stop: &stop, progress: &progress };
+    let around =
+        Surroundings { pows: &pows, hands: &hands, pace, stop: &stop, progress: &progress };
     let proof = crate::prove::prove(&job, &directory, &around);
     drop(line);
     let proof = match proof {

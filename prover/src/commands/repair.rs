@@ -1,20 +1,17 @@
 //! `repair`: bad labels made again, in the place of the wrong ones, which are kept.
 
 use super::check::{hint, list, percent};
-use super::init::draw_below;
 use crate::args::{ProofArgs, RangeArg, RepairArgs};
 use crate::check::{BadRange, Check, Findings, Why};
-use crate::make::{MakeError, Maker, name_of};
+use crate::make::{MakeError, draw_below};
 use crate::outcome::{ExitCode, Failure, Result, answer};
-use crate::pace::Paced;
 use crate::progress::unix_now;
 use crate::repair::{Mended, Mending, RepairError};
 use crate::stop::Stop;
-use crate::{background, settings};
-use cpu::Labels;
+use crate::{background, crew, settings};
 use plot::DataSet;
 use post::label::LabelFault;
-use post::{LABEL_BYTES, Labeler, ScryptN};
+use post::{LABEL_BYTES, LabelRange, Labeler, ScryptN};
 use serde_json::json;
 
 /// Repairs the data.
@@ -25,11 +22,9 @@ pub(crate) fn repair(args: &RepairArgs) -> Result {
     background::enter(&args.work);
     let (_locks, mut set) = super::open_exclusive(&args.data)?;
     let n = super::scrypt_n(&set, &network)?;
-    let mut labels = Labels::new(set.metadata().commitment(), n, settings::threads(&args.work));
-    let mut labels = Paced::new(&mut labels, settings::pace(&args.work));
-    let maker_name = name_of(&labels);
+    let mut crew = crew::of(&args.work, set.metadata().commitment(), n)?;
     let stop = || stop.is_set();
-    let findings = find(args, &set, &mut labels, percent, &stop)?;
+    let findings = find(args, &set, &mut crew, percent, &stop)?;
     if findings.stopped {
         eprintln!("stopped before anything was changed");
         return Ok(ExitCode::CouldNot);
@@ -38,18 +33,17 @@ pub(crate) fn repair(args: &RepairArgs) -> Result {
     if !findings.bad.iter().any(|bad| wrong(&bad)) {
         return print(args, &findings, None, n);
     }
-    let commitment = set.metadata().commitment();
-    let mut draw = draw_below;
     let (bad, json) = (&findings.bad, args.json);
-    let maker = Maker { commitment, n, labeler: &mut labels, stop: &stop, draw: &mut draw };
-    Mending { set: &set, maker, bad, json }.refuse_foreign().map_err(refused)?;
+    let mut mending = Mending { set: &set, crew: &mut crew, stop: &stop, bad, json };
+    mending.refuse_foreign().map_err(refused)?;
     if args.dry_run {
         return print(args, &findings, None, n);
     }
     set.adopt(n)?;
-    set.set_maker(&maker_name)?;
-    let maker = Maker { commitment, n, labeler: &mut labels, stop: &stop, draw: &mut draw };
-    let mended = Mending { set: &set, maker, bad, json }.run(unix_now());
+    set.set_maker(&crew.maker())?;
+    let mut mending = Mending { set: &set, crew: &mut crew, stop: &stop, bad, json };
+    let mended = mending.run(unix_now());
+    super::warn_of_liars(&set, &crew);
     match mended {
         Err(RepairError::Make(MakeError::Label(LabelFault::Stopped))) => {
             eprintln!("stopped; what was replaced is kept: run the same command again to go on");
@@ -74,6 +68,17 @@ fn find(
         let last = beyond.end - 1;
         return Err(Failure::usage(format!(
             "--ranges: label {last} of {total} is beyond the data"
+        )));
+    }
+    let elsewhere = |range: &LabelRange| {
+        let (first, _) = set.layout().place_of(range.start);
+        let (last, _) = set.layout().place_of(range.end - 1);
+        (first..=last).find(|file| !set.files().contains(*file))
+    };
+    if let Some(file) = ranges.iter().find_map(elsewhere) {
+        return Err(Failure::usage(format!(
+            "--ranges: label file {file} is not in this share, which holds files {}",
+            set.files()
         )));
     }
     // None is looked at twice.

@@ -1,10 +1,10 @@
 //! What `init` and `plan` have in common: the data that is wanted, beside what is on disk.
 
-use crate::args::{ProofArgs, SpaceArgs};
+use crate::args::{ProofArgs, RangeArg, SpaceArgs};
 use crate::outcome::{Failure, Result};
 use crate::place;
 use crate::settings::{self, Network};
-use plot::{Arrangement, DataSet, Metadata, Place, PlotError};
+use plot::{Arrangement, DataSet, FileNumbers, Layout, Metadata, Place, PlotError};
 use post::{LABEL_BYTES, ScryptN};
 
 /// The reference's default: 4 GiB a file.
@@ -18,6 +18,9 @@ pub(crate) struct Request {
     /// What is wanted.
     pub(crate) metadata: Metadata,
     pub(crate) n: ScryptN,
+    layout: Layout,
+    /// The label files that are asked for; `None` where that is not said.
+    files: Option<FileNumbers>,
 }
 
 impl Request {
@@ -31,15 +34,41 @@ impl Request {
             None => (wanted.anew()?, network.params.scrypt_n),
             Some(set) => (wanted.beside(set)?, super::scrypt_n(set, &network)?),
         };
-        plot::Layout::new(&metadata).map_err(|why| Failure::usage(why.to_string()))?;
+        let layout = Layout::new(&metadata).map_err(|why| Failure::usage(why.to_string()))?;
         refuse_units(metadata.num_units, &network)?;
-        Ok(Self { places, found, metadata, n })
+        let files = files(&args.files, layout.files())?;
+        Ok(Self { places, found, metadata, n, layout, files })
+    }
+
+    /// How many label files the whole set has.
+    pub(crate) fn files_of_set(&self) -> u64 {
+        self.layout.files()
     }
 
     /// Where everything goes.
     pub(crate) fn arrange(&self) -> Result<Arrangement> {
-        Ok(Arrangement::new(self.found.as_ref(), &self.places, self.metadata.clone())?)
+        let (found, metadata) = (self.found.as_ref(), self.metadata.clone());
+        let arranged = match &self.files {
+            None => Arrangement::new(found, &self.places, metadata),
+            Some(files) => Arrangement::of_share(found, &self.places, metadata, files.clone()),
+        };
+        arranged.map_err(|error| match error {
+            other @ PlotError::OtherShare { .. } => Failure::usage(other.to_string()),
+            error => error.into(),
+        })
     }
+}
+
+/// The label files that were asked for, which must be among the `count` of the set.
+fn files(ranges: &[RangeArg], count: u64) -> Result<Option<FileNumbers>> {
+    if let Some(RangeArg(beyond)) = ranges.iter().find(|RangeArg(range)| range.end > count) {
+        let (last, most) = (beyond.end - 1, count.saturating_sub(1));
+        return Err(Failure::usage(format!(
+            "--files: there is no file {last}: the data has {count} label files, 0 to {most}"
+        )));
+    }
+    let files: FileNumbers = ranges.iter().flat_map(|RangeArg(range)| range.clone()).collect();
+    Ok((!files.is_empty()).then_some(files))
 }
 
 /// The network decides how many units there may be.
@@ -122,6 +151,12 @@ impl Wanted<'_> {
             // Growing goes on where it was interrupted.
             Err(PlotError::Resizing { many, .. }) if self.args.grow && units >= many => Ok(()),
             Err(interrupted @ PlotError::Resizing { .. }) => Err(interrupted.into()),
+            Err(PlotError::Part { share, .. }) if units != found => Err(Failure::usage(format!(
+                "{} holds label files {share} of a data set of {found} units, {units} are asked \
+                 for; nothing was changed.\nA share keeps its size: `merge` it with the others \
+                 first.",
+                set.name()
+            ))),
             _ if units > found && !self.args.grow => Err(Failure::usage(format!(
                 "{} holds {found} units, {units} are asked for; nothing was changed.\nTo let it \
                  grow run `init --grow --units {units}`; `plan --grow --units {units}` says what \

@@ -4,7 +4,7 @@
 use super::diary::key;
 use super::*;
 use crate::args::RandomXArg;
-use cpu::{Labels, scan_kernels};
+use cpu::{Labels, Scan, scan_kernels};
 use plot::simulated::Simulated;
 use plot::{Access, Disk, Journal, Metadata, Ranges, Scanned, System};
 use post::k2pow::Difficulty;
@@ -17,12 +17,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
-static POWS: LazyLock<Pows> = LazyLock::new(|| Pows::new(RandomXArg::Light, 2, Pace::FULL));
+pub(super) static POWS: LazyLock<Pows> =
+    LazyLock::new(|| Pows::new(RandomXArg::Light, 2, Pace::FULL));
 
 const NODE_ID: NodeId = NodeId([1; 32]);
 const ATX: AtxId = AtxId([2; 32]);
 
-fn threads(count: usize) -> NonZeroUsize {
+pub(super) fn threads(count: usize) -> NonZeroUsize {
     NonZeroUsize::new(count).unwrap()
 }
 
@@ -45,11 +46,11 @@ fn job(labels_per_unit: u64, num_units: u32, k1: u32, k2: u32, nonces: u32) -> J
 }
 
 /// Twelve thousand labels: enough for a dozen pieces in files of a thousand.
-fn large_job() -> Job {
+pub(super) fn large_job() -> Job {
     job(6_000, 2, 26, 26, 32)
 }
 
-fn labels_of(job: &Job) -> Vec<u8> {
+pub(super) fn labels_of(job: &Job) -> Vec<u8> {
     let count = job.statement.num_labels().unwrap();
     let mut bytes = vec![0; usize::try_from(count).unwrap() * LABEL_BYTES];
     let commitment = Commitment::new(&NODE_ID, &ATX);
@@ -79,19 +80,29 @@ fn filled_on(
     directory
 }
 
-fn filled(root: &Path, job: &Job, labels_per_file: u64) -> DataSet {
+pub(super) fn filled(root: &Path, job: &Job, labels_per_file: u64) -> DataSet {
     filled_on(Arc::new(System), root, job, labels_per_file, &labels_of(job))
 }
 
 fn proven(job: &Job, directory: &DataSet) -> Result<Proof, ProveError> {
-    let around =
-        Surroundings { pows: &POWS, pace: Pace::FULL, stop: &|| false, progress: &|_, _, _| () };
+    let around = Surroundings {
+        pows: &POWS,
+        hands: &Hands::CPU,
+        pace: Pace::FULL,
+        stop: &|| false,
+        progress: &|_, _, _| (),
+    };
     prove(job, directory, &around)
 }
 
 fn keys_of_first_pass(job: &Job) -> Vec<GroupKeys> {
-    let around =
-        Surroundings { pows: &POWS, pace: Pace::FULL, stop: &|| false, progress: &|_, _, _| () };
+    let around = Surroundings {
+        pows: &POWS,
+        hands: &Hands::CPU,
+        pace: Pace::FULL,
+        stop: &|| false,
+        progress: &|_, _, _| (),
+    };
     let root = tempfile::tempdir().unwrap();
     let directory = filled(&root.path().join("data"), job, 1 << 14);
     pows::buy(job, 0..job.nonces, &mut Diary::open(job, &directory), &around).unwrap()
@@ -99,7 +110,7 @@ fn keys_of_first_pass(job: &Job) -> Vec<GroupKeys> {
 
 /// The proof of the first pass by the definition: every label that is not lost in order, every
 /// nonce, no threads.
-fn by_definition(job: &Job, labels: &[u8], lost: &Ranges) -> Option<Proof> {
+pub(super) fn by_definition(job: &Job, labels: &[u8], lost: &Ranges) -> Option<Proof> {
     let num_labels = job.statement.num_labels().unwrap();
     let threshold = Threshold::new(job.params.k1, num_labels).unwrap();
     let keys = keys_of_first_pass(job);
@@ -161,12 +172,17 @@ proptest! {
 fn every_kernel_gives_the_same_proof() {
     let job = large_job();
     let root = tempfile::tempdir().unwrap();
-    let around =
-        Surroundings { pows: &POWS, pace: Pace::FULL, stop: &|| false, progress: &|_, _, _| () };
+    let around = Surroundings {
+        pows: &POWS,
+        hands: &Hands::CPU,
+        pace: Pace::FULL,
+        stop: &|| false,
+        progress: &|_, _, _| (),
+    };
     let expected = by_definition(&job, &labels_of(&job), &Ranges::default());
     for kernel in scan_kernels() {
         let directory = filled(&root.path().join(kernel), &job, 1_000);
-        let proof = prove_by(&job, &directory, &around, &|keys, threshold| {
+        let proof = prove_by(&job, &directory, &around, &|_, keys, threshold| {
             let scan = || Scan::with_kernel(kernel, keys, threshold, NonZeroUsize::MIN).unwrap();
             vec![Box::new(scan()), Box::new(scan())]
         });
@@ -190,8 +206,13 @@ fn data_without_a_proof_has_none_after_the_last_nonce() {
             passes.fetch_add(1, Ordering::Relaxed);
         }
     };
-    let around =
-        Surroundings { pows: &POWS, pace: Pace::FULL, stop: &|| false, progress: &progress };
+    let around = Surroundings {
+        pows: &POWS,
+        hands: &Hands::CPU,
+        pace: Pace::FULL,
+        stop: &|| false,
+        progress: &progress,
+    };
     assert!(matches!(prove(&job, &directory, &around), Err(ProveError::NoProof)));
     assert_eq!(passes.into_inner(), 2);
 }
@@ -201,8 +222,13 @@ fn it_stops_on_request_and_refuses_what_has_no_labels() {
     let job = job(100, 1, 10, 10, 16);
     let root = tempfile::tempdir().unwrap();
     let directory = filled(&root.path().join("data"), &job, 40);
-    let around =
-        Surroundings { pows: &POWS, pace: Pace::FULL, stop: &|| true, progress: &|_, _, _| () };
+    let around = Surroundings {
+        pows: &POWS,
+        hands: &Hands::CPU,
+        pace: Pace::FULL,
+        stop: &|| true,
+        progress: &|_, _, _| (),
+    };
     assert!(matches!(prove(&job, &directory, &around), Err(ProveError::Stopped)));
     for file in directory.survey().unwrap() {
         std::fs::rename(&file.path, root.path().join(file.path.file_name().unwrap())).unwrap();
@@ -237,9 +263,14 @@ fn interrupted(job: &Job, directory: &DataSet) -> (Proof, u32) {
             }
         };
         let stop = || last.load(Ordering::Relaxed) > first.load(Ordering::Relaxed);
-        let around =
-            Surroundings { pows: &POWS, pace: Pace::FULL, stop: &stop, progress: &progress };
-        let proof = prove_by(job, directory, &around, &|keys, threshold| {
+        let around = Surroundings {
+            pows: &POWS,
+            hands: &Hands::CPU,
+            pace: Pace::FULL,
+            stop: &stop,
+            progress: &progress,
+        };
+        let proof = prove_by(job, directory, &around, &|_, keys, threshold| {
             let scan = || Scan::new(keys.to_vec(), threshold, NonZeroUsize::MIN);
             (0..job.threads.get()).map(|_| Box::new(Tired(Some(scan()))) as Worker).collect()
         });
@@ -291,8 +322,13 @@ fn a_power_cut_costs_time_and_no_proof() {
         disk.cut_after(cut);
         // Who is without power asks no more.
         let stop = || disk.length(Path::new("/")).is_err();
-        let around =
-            Surroundings { pows: &POWS, pace: Pace::FULL, stop: &stop, progress: &|_, _, _| () };
+        let around = Surroundings {
+            pows: &POWS,
+            hands: &Hands::CPU,
+            pace: Pace::FULL,
+            stop: &stop,
+            progress: &|_, _, _| (),
+        };
         let ended = prove(&job, &directory, &around);
         assert!(matches!(ended, Err(ProveError::Stopped | ProveError::NoLabels(_))), "{ended:?}");
         let left = Arc::new(disk.reboot(cut));
@@ -395,8 +431,13 @@ fn a_k2pow_goes_on_where_it_was_interrupted() {
         let asked = AtomicU64::new(0);
         let stop = || asked.fetch_add(1, Ordering::Relaxed) >= 20;
         let progress = |_, _, _| ();
-        let around =
-            Surroundings { pows: &POWS, pace: Pace::FULL, stop: &stop, progress: &progress };
+        let around = Surroundings {
+            pows: &POWS,
+            hands: &Hands::CPU,
+            pace: Pace::FULL,
+            stop: &stop,
+            progress: &progress,
+        };
         assert!(matches!(prove(&job, &set, &around), Err(ProveError::Stopped)));
         let journal = set.journal(key(&job));
         let now = journal.tried(group);

@@ -4,6 +4,7 @@ use super::*;
 use crate::check::tests::{
     FILE_LABELS, LARGE, SMALL, check, flip, labeler, large, n, open, path, small, tiny, write,
 };
+use crate::crew::Member;
 use plot::Metadata;
 use plot::disk::Disk;
 use plot::simulated::Simulated;
@@ -27,17 +28,22 @@ fn repair(set: &mut DataSet, n: ScryptN, percent: f64) -> Result<Mended, RepairE
         };
         check.run()?.bad
     };
-    let commitment = set.metadata().commitment();
+    set.set_maker("repairer")?;
+    let mut crew = crew(set, n);
+    let mut mending = Mending { set, crew: &mut crew, stop: &stop, bad: &bad, json: false };
+    mending.refuse_foreign()?;
+    mending.run(17)
+}
+
+/// One CPU thread.
+fn crew(set: &DataSet, n: ScryptN) -> Crew {
+    let (name, labeler) = ("cpu".to_owned(), Box::new(labeler(set, n)));
     let mut draws = 0_u64;
-    let mut draw = |bound: u64| {
+    let draw = move |bound: u64| {
         draws += 7;
         draws % bound
     };
-    set.set_maker("repairer")?;
-    let maker = Maker { commitment, n, labeler: &mut labels, stop: &stop, draw: &mut draw };
-    let mut mending = Mending { set, maker, bad: &bad, json: false };
-    mending.refuse_foreign()?;
-    mending.run(17)
+    Crew::new(set.metadata().commitment(), n, vec![Member { name, labeler }], Box::new(draw))
 }
 
 fn data(disk: &Simulated) -> [Option<Vec<u8>>; 2] {
@@ -121,13 +127,11 @@ fn ranges_that_are_not_all_that_is_bad_are_refused() {
     write(&disk, &path("postdata_0.bin"), 100 * 16, &[0; 1600]);
     let before = data(&disk);
     let set = open(&disk);
-    let mut labels = labeler(&set, n());
-    let (commitment, mut draw) = (set.metadata().commitment(), |_| 0);
+    let mut crew = Crew::new(set.metadata().commitment(), n(), vec![], Box::new(|_| 0));
     let mut refuse = |range: LabelRange| {
         let bad = [BadRange::new(range, Path::new("f"), Why::Differs)];
-        let (labeler, stop) = (&mut labels, &|| false);
-        let maker = Maker { commitment, n: n(), labeler, stop, draw: &mut draw };
-        Mending { set: &set, maker, bad: &bad, json: false }.refuse_foreign()
+        let (crew, stop) = (&mut crew, &|| false);
+        Mending { set: &set, crew, stop, bad: &bad, json: false }.refuse_foreign()
     };
     for range in [100..150, 150..200, 101..200, 100..199, 0..1] {
         let refused = refuse(range.clone());

@@ -1,6 +1,7 @@
 //! From what the drivers say to a list with each GPU once, and a name for it.
 
 use core::fmt;
+use serde::{Deserialize, Serialize};
 
 /// The name of a device: `gpu:10de-2204-0000:01:00.0`, or `gpu:software`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,7 +26,8 @@ impl fmt::Display for DeviceName {
 
 /// What a device is reached by. Better ones come first: on Windows, DirectX compiles shaders worse
 /// than Vulkan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// Vulkan.
     Vulkan,
@@ -36,7 +38,8 @@ pub enum Backend {
 }
 
 /// Kinds of devices, the fast ones first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A card with memory of its own.
     Discrete,
@@ -51,7 +54,7 @@ pub enum Kind {
 }
 
 /// Why a device is not used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Skip {
     /// It runs on the CPU, where `cpu` is faster. For tests; ask for it by name.
     Software,

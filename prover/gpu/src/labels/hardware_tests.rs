@@ -2,14 +2,20 @@
 
 use super::super::machine::Machine;
 use super::super::memory::Memory;
-use super::super::{Labels, Settings, WORKGROUP};
+use super::super::{Cut, Labels, Settings};
 use super::*;
+use crate::devices::Kind;
 use crate::testing;
 use core::time::Duration;
 use post::{Candidate, LABEL_BYTES, LabelIndex, LabelRange};
 
 const COMMITMENT: Commitment = Commitment([0x3c; 32]);
 const TARGET: Duration = Duration::from_millis(50);
+
+/// The workgroups that are in use.
+fn workgroups() -> [u32; 2] {
+    [Kind::Software, Kind::Discrete].map(|kind| Cut::of(kind).workgroup)
+}
 
 fn n(n: u32) -> ScryptN {
     ScryptN::new(n).unwrap()
@@ -51,16 +57,17 @@ fn labels_are_those_of_the_definition() {
         (n(size), ranges(size).into_iter().map(answer).collect::<Vec<_>>())
     });
     for device in testing::all() {
-        let opened = device.open().unwrap();
-        let prepared = Prepared::new(opened, device.limits(), WORKGROUP).unwrap();
-        for (n, answers) in &answers {
-            for gap in Gap::ALL {
-                for mixing in Mixing::ALL {
+        for workgroup in workgroups() {
+            let opened = device.open().unwrap();
+            let prepared = Prepared::new(opened, device.limits(), workgroup).unwrap();
+            for (gap, mixing) in ways() {
+                for (n, answers) in &answers {
                     let engine = hardware(&prepared, *n, gap, mixing);
                     let mut machine = machine(engine, *n, TARGET, 64);
                     for (range, answer) in answers {
                         let found = filled(&mut machine, range.clone());
-                        assert!(found == *answer, "{}: {n}, {gap:?}, {mixing:?}", device.name);
+                        let way = format!("{n}, {gap:?}, {mixing:?}, {workgroup}");
+                        assert!(found == *answer, "{}: {way}", device.name);
                     }
                 }
             }
@@ -68,16 +75,25 @@ fn labels_are_those_of_the_definition() {
     }
 }
 
-/// The smallest binding that there is, and lavapipe's: several banks, the last not full.
+/// Every gap with every way of mixing.
+fn ways() -> impl Iterator<Item = (Gap, Mixing)> {
+    Gap::ALL.into_iter().flat_map(|gap| Mixing::ALL.map(|mixing| (gap, mixing)))
+}
+
+/// The smallest binding that there is, and lavapipe's: one bank, or several, the last not full.
 #[test]
 fn labels_are_the_same_whatever_they_are_cut_into() {
-    let (n, labels) = (n(512), 500);
-    let answer = expected(5..5 + labels, n);
-    for device in testing::all() {
-        let (sliced, whole) = (Duration::from_millis(1), Duration::from_secs(1000));
-        for (binding, banks, workgroup, target) in
-            [(16 << 20, 2, 32, sliced), (16 << 20, 2, 64, whole), (128 << 20, 1, 128, sliced)]
-        {
+    let n = n(512);
+    let (sliced, whole) = (Duration::from_millis(1), Duration::from_secs(1000));
+    for (binding, labels, banks, workgroup, target) in [
+        (16 << 20, 500, 2, 32, sliced),
+        (16 << 20, 500, 2, 64, whole),
+        (128 << 20, 500, 1, 128, sliced),
+        (128 << 20, 2100, 2, 8, whole),
+        (128 << 20, 2100, 2, 64, sliced),
+    ] {
+        let answer = expected(5..5 + labels, n);
+        for device in testing::all() {
             let limits = Limits { binding, ..device.limits() };
             let prepared = Prepared::new(device.open().unwrap(), limits, workgroup).unwrap();
             let engine = hardware(&prepared, n, Gap::One, Mixing::Plain);
@@ -92,6 +108,29 @@ fn labels_are_the_same_whatever_they_are_cut_into() {
     }
 }
 
+/// As `make test-gpu` runs it: some hundred labels of mainnet's size in each way, in several banks
+/// of 16 and of 128 MiB.
+#[test]
+#[ignore = "slow: make test-gpu"]
+fn labels_of_mainnet_s_size() {
+    let (n, labels) = (n(8192), 300);
+    let answer = expected(7..7 + labels, n);
+    for device in testing::all() {
+        for (binding, workgroup) in [(16 << 20, 8), (16 << 20, 64), (128 << 20, 64)] {
+            let limits = Limits { binding, ..device.limits() };
+            let prepared = Prepared::new(device.open().unwrap(), limits, workgroup).unwrap();
+            for (gap, mixing) in ways() {
+                let engine = hardware(&prepared, n, gap, mixing);
+                let mut machine = machine(engine, n, TARGET, labels as u32);
+                let way = format!("{binding}, {gap:?}, {mixing:?}, {workgroup}");
+                assert!(filled(&mut machine, 7..7 + labels) == answer, "{}: {way}", device.name);
+                let fit = (binding * u64::from(gap.get())) >> 20;
+                assert_eq!(machine.engine().banks.len() as u64, labels.div_ceil(fit).max(1));
+            }
+        }
+    }
+}
+
 #[test]
 fn a_device_tunes_itself_and_keeps_to_it() {
     for device in testing::all() {
@@ -101,14 +140,14 @@ fn a_device_tunes_itself_and_keeps_to_it() {
             ..Settings::default()
         };
         let mut labels = Labels::new(&device, COMMITMENT, n(16), settings).unwrap();
-        let mut out = vec![0; LABEL_BYTES * 20_000];
-        let best = labels.try_fill(0..20_000, &mut out, &|| false).unwrap().unwrap();
+        let mut out = vec![0; LABEL_BYTES * 5_000];
+        let best = labels.try_fill(0..5_000, &mut out, &|| false).unwrap().unwrap();
         assert_eq!(best.label, post::label(&COMMITMENT, best.index, n(16)));
         let (tuning, _) = labels.tuning();
         let again = Settings { tuning: Some(tuning), ..settings };
         let mut labels = Labels::new(&device, COMMITMENT, n(16), again).unwrap();
         let mut other = out.clone();
-        assert_eq!(labels.try_fill(0..20_000, &mut other, &|| false), Ok(Some(best)));
+        assert_eq!(labels.try_fill(0..5_000, &mut other, &|| false), Ok(Some(best)));
         assert!(out == other);
         assert_eq!(labels.tuning(), (tuning, true));
     }
@@ -118,7 +157,7 @@ fn a_device_tunes_itself_and_keeps_to_it() {
 fn a_label_that_fits_no_buffer_is_refused() {
     for device in testing::all() {
         let limits = Limits { binding: 16 << 20, ..device.limits() };
-        let prepared = Prepared::new(device.open().unwrap(), limits, WORKGROUP).unwrap();
+        let prepared = Prepared::new(device.open().unwrap(), limits, 64).unwrap();
         let made = Hardware::new(&prepared, &COMMITMENT, n(1 << 20), Gap::Four, Mixing::Plain);
         let fault = made.unwrap_err();
         assert!(matches!(fault, Fault::TooLarge { n: 1_048_576, .. }), "{fault}");

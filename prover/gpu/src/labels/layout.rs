@@ -1,13 +1,15 @@
 //! How labels in flight are laid out in buffers: arithmetic only.
 
 use post::ScryptN;
+use serde::{Deserialize, Serialize};
 
 /// Bytes of a row of scratch, and of a label's working block.
-pub(super) const ROW_BYTES: u64 = 128;
+pub(crate) const ROW_BYTES: u64 = 128;
 
 /// Of how many rows of scrypt's scratch one is stored; the others are computed again. A wider gap
 /// takes less memory a label and more arithmetic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Gap {
     /// All rows are stored.
     One,

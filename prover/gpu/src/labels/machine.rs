@@ -301,10 +301,7 @@ impl<E: Engine> Machine<E> {
                 let steps = self.pace.next(kind);
                 self.engine.submit(&Work { first, labels, starts, filled, steps, ends })?;
                 let took = self.engine.wait()?.took;
-                // The first one pays for compiling, and for fresh memory.
-                if turn > 0 {
-                    self.pace.learn(steps, took);
-                }
+                self.pace.learn(steps, took);
             }
         }
         Ok(f64::from(self.room) / self.pace.batch(self.n.get()))

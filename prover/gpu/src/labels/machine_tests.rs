@@ -16,6 +16,7 @@ const N: u32 = 16;
 /// Where a simulated device breaks: at the so-manieth call of the kind, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Break {
+    Resize(usize),
     Submit(usize),
     Wait(usize),
 }
@@ -29,8 +30,12 @@ struct Device {
     /// Labels there is memory for.
     memory: u32,
     breaks: Option<Break>,
+    /// Has no memory at this attempt, counted from 0, whatever is asked for.
+    refuses: Option<usize>,
     /// Makes this label wrong.
     lies: Option<u64>,
+    /// Whether only the time of steps matters.
+    trial: bool,
     submits: usize,
     waits: usize,
     most_flying: usize,
@@ -56,29 +61,8 @@ impl Simulated {
         Self { device, layout, room: 0, batch: None, flying: VecDeque::new() }
     }
 
-    fn breaks(&self, at: Break) -> Result<(), Fault> {
-        let lost = self.device.borrow().breaks == Some(at);
-        if lost { Err(Fault::Lost("simulated".to_owned())) } else { Ok(()) }
-    }
-}
-
-impl Engine for Simulated {
-    fn resize(&mut self, labels: u32) -> Result<u32, Fault> {
-        assert!(self.flying.is_empty(), "room changes while work is in flight");
-        self.room = 0;
-        let mut device = self.device.borrow_mut();
-        device.resized.push(labels);
-        let room: u32 = self.layout.banks(labels).iter().sum();
-        if room > device.memory {
-            return Err(Fault::OutOfMemory { labels, bytes: self.layout.bytes(labels) });
-        }
-        self.room = room;
-        Ok(room)
-    }
-
-    fn submit(&mut self, work: &Work) -> Result<(), Fault> {
-        self.breaks(Break::Submit(self.device.borrow().submits))?;
-        assert!(work.labels <= self.room && work.labels > 0);
+    /// The steps of a batch come in order and to its end; only a trial picks some.
+    fn check_order(&mut self, work: &Work) {
         let left = match self.batch.take() {
             None => {
                 assert!(work.starts && work.filled == 0);
@@ -94,6 +78,36 @@ impl Engine for Simulated {
         let left = Steps { fill: left.fill - work.steps.fill, mix: left.mix - work.steps.mix };
         assert_eq!(work.ends, left == Steps::default());
         self.batch = (!work.ends).then_some((work.first.0, work.labels, left));
+    }
+
+    fn breaks(&self, at: Break) -> Result<(), Fault> {
+        let lost = self.device.borrow().breaks == Some(at);
+        if lost { Err(Fault::Lost("simulated".to_owned())) } else { Ok(()) }
+    }
+}
+
+impl Engine for Simulated {
+    fn resize(&mut self, labels: u32) -> Result<u32, Fault> {
+        assert!(self.flying.is_empty(), "room changes while work is in flight");
+        self.room = 0;
+        let attempt = self.device.borrow().resized.len();
+        self.breaks(Break::Resize(attempt))?;
+        let mut device = self.device.borrow_mut();
+        device.resized.push(labels);
+        let room: u32 = self.layout.banks(labels).iter().sum();
+        if room > device.memory || device.refuses == Some(attempt) {
+            return Err(Fault::OutOfMemory { labels, bytes: self.layout.bytes(labels) });
+        }
+        self.room = room;
+        Ok(room)
+    }
+
+    fn submit(&mut self, work: &Work) -> Result<(), Fault> {
+        self.breaks(Break::Submit(self.device.borrow().submits))?;
+        assert!(work.labels <= self.room && work.labels > 0);
+        if !self.device.borrow().trial {
+            self.check_order(work);
+        }
         self.flying.push_back(work.clone());
         let mut device = self.device.borrow_mut();
         device.submits += 1;
@@ -166,8 +180,8 @@ fn dispatches_keep_to_their_time() {
     let mut machine = machine(&device, Memory::settled(), 64);
     check(&mut machine, 0..64 * 20);
     let took = &device.borrow().took;
-    // Two are in flight before anything is known.
-    let longest = took[IN_FLIGHT..].iter().max().unwrap();
+    // Two of each kind are in flight before anything is known.
+    let longest = took[2 * IN_FLIGHT..].iter().max().unwrap();
     assert!(*longest <= Duration::from_millis(15), "{took:?}");
     let late = &took[took.len() / 2..];
     let mean = late.iter().sum::<Duration>() / late.len() as u32;
@@ -198,6 +212,51 @@ fn memory_that_is_refused_is_done_without() {
     }
 }
 
+/// Memory that another program takes for a while: whichever attempt fails, work goes on with less.
+#[test]
+fn memory_may_be_refused_at_any_attempt() {
+    let grows = || {
+        let device = device(u32::MAX);
+        (device.borrow_mut().wide, device.borrow_mut().step) = (256, 5e-3);
+        device
+    };
+    let whole = grows();
+    check(&mut machine(&whole, Memory::new(1 << 20), 64), 0..8_000);
+    let attempts = whole.borrow().resized.len();
+    assert!(attempts > 4);
+    for attempt in 0..attempts {
+        let device = grows();
+        device.borrow_mut().refuses = Some(attempt);
+        let mut machine = machine(&device, Memory::new(1 << 20), 64);
+        check(&mut machine, 0..8_000);
+        assert!(machine.is_settled(), "{attempt}: {:?}", device.borrow().resized);
+        assert!((32..=512).contains(&machine.labels()), "{attempt}: {}", machine.labels());
+    }
+}
+
+/// A trial ends with a rate, or with the fault; it never hangs.
+#[test]
+fn a_trial_tells_what_went_wrong() {
+    let device = || {
+        let device = device(u32::MAX);
+        device.borrow_mut().trial = true;
+        device
+    };
+    let whole = device();
+    let rate = machine(&whole, Memory::settled(), 16).trial().unwrap();
+    // 16 labels in a turn of 32 steps.
+    let expected = 16.0 / (2.0 * f64::from(N) * whole.borrow().step);
+    assert!((rate / expected - 1.0).abs() < 0.01, "{rate}, {expected}");
+    let (submits, waits) = (whole.borrow().submits, whole.borrow().waits);
+    let breaks = (0..submits).map(Break::Submit).chain((0..waits).map(Break::Wait));
+    for at in breaks.chain([Break::Resize(0)]) {
+        let device = device();
+        device.borrow_mut().breaks = Some(at);
+        let fault = machine(&device, Memory::settled(), 16).trial();
+        assert_eq!(fault, Err(Fault::Lost("simulated".to_owned())), "{at:?}");
+    }
+}
+
 #[test]
 fn without_any_memory_there_are_no_labels() {
     let device = device(7);
@@ -212,9 +271,10 @@ fn a_loss_is_told_in_every_phase() {
     let whole = device(u32::MAX);
     check(&mut machine(&whole, Memory::settled(), 16), 0..40);
     let (submits, waits) = (whole.borrow().submits, whole.borrow().waits);
-    assert!(submits > 6);
+    let resizes = whole.borrow().resized.len();
+    assert!(submits > 6 && resizes > 0);
     let breaks = (0..submits).map(Break::Submit).chain((0..waits).map(Break::Wait));
-    for at in breaks {
+    for at in breaks.chain((0..resizes).map(Break::Resize)) {
         let device = device(u32::MAX);
         device.borrow_mut().breaks = Some(at);
         let mut machine = machine(&device, Memory::settled(), 16);

@@ -191,7 +191,9 @@ async fn carry(
     let mut datagram = vec![0; 65_536];
     while let Ok((length, sender)) = from.recv_from(&mut datagram).await {
         seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-        let Some(receiver) = goes_to(sender).filter(|_| (seed >> 33) % 50 != 0) else { continue };
+        let Some(receiver) = goes_to(sender).filter(|_| !(seed >> 33).is_multiple_of(50)) else {
+            continue;
+        };
         let (to, bytes) = (Arc::clone(&to), datagram[..length].to_vec());
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(100)).await;
