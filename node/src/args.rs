@@ -3,6 +3,7 @@
 use crate::outcome::{ExitCode, Result, answer};
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Exit codes, for the end of every help page.
@@ -29,6 +30,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: IdentityCommand,
     },
+    /// Provers on other hosts: invite one, and see, rename or remove those that are known
+    Prover {
+        #[command(subcommand)]
+        command: ProverCommand,
+    },
     /// Networks and their parameters
     Network {
         #[command(subcommand)]
@@ -54,6 +60,18 @@ pub(crate) enum IdentityCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum ProverCommand {
+    /// Print a code by which one prover is paired, within ten minutes
+    Invite(InviteArgs),
+    /// List the provers that may connect
+    List(ListArgs),
+    /// Call a prover by another name
+    Rename(RenameArgs),
+    /// Forget a prover: it is disconnected, and cannot connect any more
+    Remove(RemoveArgs),
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum NetworkCommand {
     /// Print a network file
     Show {
@@ -68,6 +86,8 @@ impl Args {
         match &self.command {
             Command::Run(args) => args.json,
             Command::History(args) => args.json,
+            Command::Prover { command: ProverCommand::Invite(args) } => args.json,
+            Command::Prover { command: ProverCommand::List(args) } => args.json,
             _ => false,
         }
     }
@@ -91,6 +111,51 @@ pub(crate) struct KeyFileArgs {
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = concat!(
+    "Example:\n  postmesh-node run --listen 0.0.0.0:7417\n  postmesh-node prover invite\n\n",
+    "The code names this node and holds a secret: whoever has it may pair one prover. It is burned \
+     by its first use, by three wrong tries, and after ten minutes.\n\n",
+    "Exit codes: 0 the code is printed · 2 wrong usage · 3 could not"
+))]
+pub(crate) struct InviteArgs {
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
+    /// How provers reach this node, for the command that is printed [default: NODE:7417]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) address: Option<String>,
+    /// Print the code as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RenameArgs {
+    /// What it is called now
+    pub(crate) name: String,
+    /// What it is to be called: 1 to 64 letters, digits and - . _
+    pub(crate) new: String,
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RemoveArgs {
+    /// What it is called
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
     "Example:\n  postmesh-node identity create\n  postmesh-node run --network devnet\n\n",
     "Provers of this user find the node by themselves: postmesh-prover serve --data-dir DIR\n\n",
     "Exit codes: 0 stopped on request, or with --once: the proof is valid · 1 with --once: it is \
@@ -105,6 +170,10 @@ pub(crate) struct RunArgs {
     /// Where to listen for provers [default: the well-known socket of this user]
     #[arg(long, value_name = "PATH", env = "POSTMESH_SOCKET")]
     pub(crate) socket: Option<PathBuf>,
+    /// Listen for provers on other hosts too, by QUIC (UDP), for example on 0.0.0.0:7417; only
+    /// those that were invited may speak [default: off]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
     /// Seconds from one request for a proof to the next
     #[arg(
         long,

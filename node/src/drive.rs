@@ -6,10 +6,11 @@ use crate::history;
 use crate::home;
 use crate::judge::Judge;
 use crate::outcome::{ExitCode, Result, answer};
+use crate::pairing;
 use crate::provers::{Action, ConnectionId, Event, Notice, Provers, Terms};
 use crate::settings;
 use chain::{ProofRecord, Verdict};
-use link::{Connection, LinkError, Listener};
+use link::{Connection, LinkError, LinkId, Listener, Paired, RemoteListener, RosterFile};
 use post::{Challenge, Proof, Statement};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +30,15 @@ const SEND_WITHIN: Duration = Duration::from_secs(10);
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// How long an accept that failed (descriptors, say) is waited out.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
+
+/// How often it is looked whether a prover on another host was removed.
+const ROSTER_EVERY: Duration = Duration::from_secs(2);
+
+/// A prover at the door: of this host, or a known one of another.
+struct Arrived {
+    connection: Connection,
+    paired: Option<Paired>,
+}
 
 /// Everything that can happen to the node.
 enum Happening {
@@ -59,7 +69,8 @@ struct Node {
     judge: Arc<Judge>,
     events: Sender<Happening>,
     happenings: Receiver<Happening>,
-    accepted: Receiver<Connection>,
+    accepted: Receiver<Arrived>,
+    roster: RosterFile,
     links: BTreeMap<ConnectionId, Link>,
     start: Instant,
     every: Duration,
@@ -73,6 +84,8 @@ struct Node {
 struct Link {
     messages: Sender<ToProver>,
     reader: JoinHandle<()>,
+    /// The key of a prover on another host.
+    key: Option<LinkId>,
 }
 
 impl Node {
@@ -94,8 +107,16 @@ impl Node {
             Terms { network: network.id(), node_id: identity.node_id(), params: params.clone() };
         let (events, happenings) = channel(EVENTS);
         let (connections, accepted) = channel(1);
+        if let Some(address) = args.listen {
+            let (key, roster) = (pairing::key(&home)?, pairing::roster(&home));
+            let listener = RemoteListener::bind(address, &key, roster)?;
+            let address = listener.address()?;
+            tracing::info!("waiting for provers on other hosts on {address} (key {})", key.id());
+            tokio::spawn(accept_remote(listener, connections.clone()));
+        }
         tokio::spawn(accept(listener, connections));
         Ok(Self {
+            roster: pairing::roster(&home),
             provers: Provers::new(terms),
             store,
             judge: Arc::new(Judge::new(params)),
@@ -115,13 +136,18 @@ impl Node {
     /// The loop: one thing happens, then all that follows from it is done.
     async fn live(&mut self) -> Result {
         let mut asking = tokio::time::interval(self.every);
+        let mut looking = tokio::time::interval(ROSTER_EVERY);
         let mut next_id = 0;
         loop {
             let deadline = self.provers.deadline().map(|time| self.start + time);
             let happening = tokio::select! {
-                Some(connection) = self.accepted.recv() => {
+                Some(arrived) = self.accepted.recv() => {
                     next_id += 1;
-                    self.open(ConnectionId(next_id), connection)
+                    self.open(ConnectionId(next_id), arrived)
+                }
+                _ = looking.tick() => {
+                    self.leave_removed();
+                    Happening::Provers(Event::Tick)
                 }
                 Some(happening) = self.happenings.recv() => happening,
                 _ = asking.tick() => self.want()?,
@@ -184,7 +210,8 @@ impl Node {
         Ok(Happening::Provers(Event::Wanted(Challenge(challenge))))
     }
 
-    fn open(&mut self, id: ConnectionId, connection: Connection) -> Happening {
+    fn open(&mut self, id: ConnectionId, arrived: Arrived) -> Happening {
+        let Arrived { connection, paired } = arrived;
         let (mut incoming, mut outgoing) = connection.split();
         let (messages, mut to_say) = channel::<ToProver>(MESSAGES);
         let events = self.events.clone();
@@ -212,8 +239,28 @@ impl Node {
                 }
             }
         });
-        self.links.insert(id, Link { messages, reader });
-        Happening::Provers(Event::Connected(id))
+        let (name, key) = paired.map(|paired| (paired.name, paired.id)).unzip();
+        self.links.insert(id, Link { messages, reader, key });
+        Happening::Provers(Event::Connected(id, name))
+    }
+
+    /// Closes on provers that are not known any more.
+    fn leave_removed(&mut self) {
+        if self.links.values().all(|link| link.key.is_none()) {
+            return;
+        }
+        // A file that cannot be read just now says nothing of anybody.
+        let Ok(roster) = self.roster.read() else { return };
+        let removed = |link: &Link| link.key.is_some_and(|key| roster.prover(key).is_none());
+        let removed: Vec<_> =
+            self.links.iter().filter(|(_, link)| removed(link)).map(|(id, _)| *id).collect();
+        for id in removed {
+            if let Some(link) = self.links.remove(&id) {
+                link.reader.abort();
+            }
+            let why = Some("it was removed".to_owned());
+            self.provers.handle(self.start.elapsed(), Event::Gone(id, why));
+        }
     }
 
     fn say(&mut self, id: ConnectionId, message: ToProver) {
@@ -290,11 +337,11 @@ impl Node {
 }
 
 /// Accepts connections for as long as anyone wants them.
-async fn accept(listener: Listener, connections: Sender<Connection>) {
+async fn accept(listener: Listener, connections: Sender<Arrived>) {
     loop {
         match listener.accept().await {
             Ok(connection) => {
-                if connections.send(connection).await.is_err() {
+                if connections.send(Arrived { connection, paired: None }).await.is_err() {
                     return;
                 }
             }
@@ -303,6 +350,23 @@ async fn accept(listener: Listener, connections: Sender<Connection>) {
                 tracing::warn!("{error}");
                 tokio::time::sleep(ACCEPT_AGAIN).await;
             }
+        }
+    }
+}
+
+/// Accepts provers on other hosts for as long as anyone wants them.
+async fn accept_remote(mut listener: RemoteListener, connections: Sender<Arrived>) {
+    loop {
+        match listener.accept().await {
+            Ok((paired, connection)) => {
+                let arrived = Arrived { connection, paired: Some(paired) };
+                if connections.send(arrived).await.is_err() {
+                    return;
+                }
+            }
+            // Anybody can knock, and fill a log.
+            Err(unknown @ LinkError::Unknown { .. }) => tracing::debug!("{unknown}"),
+            Err(error) => tracing::warn!("{error}"),
         }
     }
 }

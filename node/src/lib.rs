@@ -10,12 +10,13 @@ mod history;
 mod home;
 mod judge;
 mod outcome;
+mod pairing;
 mod provers;
 mod settings;
 
 pub use outcome::ExitCode;
 
-use args::{Args, Command, IdentityCommand, NetworkCommand};
+use args::{Args, Command, IdentityCommand, NetworkCommand, ProverCommand};
 use clap::Parser;
 use std::ffi::OsString;
 
@@ -35,6 +36,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             IdentityCommand::Show(args) => home::show(&args),
             IdentityCommand::Export(args) => home::export(&args),
             IdentityCommand::Import(args) => home::import(&args),
+        },
+        Command::Prover { command } => match command {
+            ProverCommand::Invite(args) => pairing::invite(&args),
+            ProverCommand::List(args) => pairing::list(&args),
+            ProverCommand::Rename(args) => pairing::rename(&args),
+            ProverCommand::Remove(args) => pairing::remove(&args),
         },
         Command::Network { command: NetworkCommand::Show { network } } => settings::show(&network),
         Command::Completions { shell } => args::completions(shell),

@@ -28,8 +28,8 @@ pub(crate) struct ConnectionId(pub(crate) u64);
 /// What happened.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// Somebody connected.
-    Connected(ConnectionId),
+    /// Somebody connected; with a name if it is on another host, and known.
+    Connected(ConnectionId, Option<String>),
     /// It said something.
     Said(ConnectionId, ToNode),
     /// It is gone, for this reason if it was not its own will.
@@ -78,8 +78,8 @@ pub(crate) enum Notice {
 
 #[derive(Debug)]
 enum Peer {
-    /// Connected at this time, silent so far.
-    Stranger(Time),
+    /// Connected, silent so far.
+    Stranger { since: Time, name: Option<String> },
     /// Welcome.
     Prover(Prover),
 }
@@ -130,7 +130,7 @@ impl Provers {
     pub(crate) fn handle(&mut self, now: Time, event: Event) {
         self.now = now;
         match event {
-            Event::Connected(id) => self.connected(now, id),
+            Event::Connected(id, name) => self.connected(now, id, name),
             Event::Said(id, message) => self.said(now, id, message),
             Event::Gone(id, why) => self.gone(id, why),
             Event::Wanted(challenge) => {
@@ -150,7 +150,7 @@ impl Provers {
     pub(crate) fn deadline(&self) -> Option<Time> {
         let idle = self.wanted.is_some() && self.job.is_none();
         let deadlines = self.peers.values().filter_map(|peer| match peer {
-            Peer::Stranger(since) => Some(*since + HELLO_WITHIN),
+            Peer::Stranger { since, .. } => Some(*since + HELLO_WITHIN),
             Peer::Prover(prover) => idle.then_some(prover.rests_until),
         });
         let deadlines = deadlines.filter(|deadline| *deadline > self.now);
@@ -165,9 +165,9 @@ impl Provers {
         self.act(Action::Tell(notice));
     }
 
-    fn connected(&mut self, now: Time, id: ConnectionId) {
+    fn connected(&mut self, now: Time, id: ConnectionId, name: Option<String>) {
         if self.peers.len() < PROVERS_MAX + STRANGERS_MAX {
-            self.peers.insert(id, Peer::Stranger(now));
+            self.peers.insert(id, Peer::Stranger { since: now, name });
         } else {
             self.act(Action::Close(id));
         }
@@ -182,7 +182,11 @@ impl Provers {
 
     fn said(&mut self, now: Time, id: ConnectionId, message: ToNode) {
         match (self.peers.get_mut(&id), message) {
-            (Some(Peer::Stranger(_)), ToNode::Hello { versions, network, software }) => {
+            (Some(Peer::Stranger { name, .. }), ToNode::Hello { versions, network, software }) => {
+                let software = match name.take() {
+                    Some(name) => format!("{name} ({software})"),
+                    None => software,
+                };
                 self.greet(id, versions, network, software);
             }
             (Some(Peer::Prover(prover)), ToNode::Info(plots)) => {
@@ -270,7 +274,8 @@ impl Provers {
     fn software(&self, id: ConnectionId) -> String {
         match self.peers.get(&id) {
             Some(Peer::Prover(prover)) => prover.software.clone(),
-            Some(Peer::Stranger(_)) | None => "a stranger".to_owned(),
+            Some(Peer::Stranger { name: Some(name), .. }) => name.clone(),
+            Some(Peer::Stranger { .. }) | None => "a stranger".to_owned(),
         }
     }
 
@@ -312,8 +317,7 @@ impl Provers {
 
     /// Closes on those who connected and never said hello.
     fn dismiss_silent(&mut self, now: Time) {
-        let silent =
-            |peer: &Peer| matches!(peer, Peer::Stranger(since) if *since + HELLO_WITHIN <= now);
+        let silent = |peer: &Peer| matches!(peer, Peer::Stranger { since, .. } if *since + HELLO_WITHIN <= now);
         let ids: Vec<_> =
             self.peers.iter().filter(|(_, peer)| silent(peer)).map(|(id, _)| *id).collect();
         for id in ids {
@@ -329,7 +333,7 @@ impl Provers {
         };
         let rested = self.peers.iter().filter_map(|(id, peer)| match peer {
             Peer::Prover(prover) if prover.rests_until <= now => Some((*id, prover)),
-            Peer::Prover(_) | Peer::Stranger(_) => None,
+            Peer::Prover(_) | Peer::Stranger { .. } => None,
         });
         let chosen = rested.into_iter().find_map(|(id, prover)| {
             let plot = prover.plots.iter().find(|plot| self.suitable(plot).is_ok())?;

@@ -10,6 +10,7 @@ use crate::outcome::{self, ExitCode, answer};
 use crate::place::{PlaceArg, size_from};
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use link::Code;
 use post::k2pow::Difficulty;
 use post::{AtxId, Challenge, NodeId};
 use std::num::NonZeroUsize;
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Info(InfoArgs),
     /// Answer a node's requests for proofs
     Serve(ServeArgs),
+    /// Pair with a node on another host, by the code that it printed
+    Pair(PairArgs),
     /// List what can compute here, and why something is not used
     Devices(DevicesArgs),
     /// Drive a GPU for the process that started this one
@@ -93,6 +96,7 @@ impl Args {
             Command::Merge(args) => args.json,
             Command::Info(args) => args.json,
             Command::Serve(args) => args.json,
+            Command::Pair(args) => args.json,
             Command::Devices(args) => args.json,
             Command::Worker | Command::Completions { .. } => false,
         }
@@ -408,6 +412,11 @@ pub(crate) struct ServeArgs {
     /// The node's socket [default: the well-known one of this user]
     #[arg(long, value_name = "PATH", env = "POSTMESH_SOCKET")]
     pub(crate) socket: Option<PathBuf>,
+    /// Serve a node on another host, which this prover was paired with
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "socket")]
+    pub(crate) node: Option<String>,
+    #[command(flatten)]
+    pub(crate) keys: KeysArgs,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
     #[command(flatten)]
@@ -415,6 +424,39 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) work: WorkArgs,
     /// Logs as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where a prover keeps what it knows of nodes on other hosts.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct KeysArgs {
+    /// The directory of this prover's link key and of the nodes that it was paired with
+    /// [default: postmesh/prover in the user's configuration]
+    #[arg(long, value_name = "DIR", env = "POSTMESH_PROVER_HOME")]
+    pub(crate) home: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
+    "Example:\n  postmesh-prover pair node.lan:7417 3QK5H-… --name attic\n\n",
+    "The code is what `postmesh-node prover invite` prints. It names the node and holds a secret, \
+     which is told to nobody else.\n\n",
+    "Exit codes: 0 paired · 2 wrong usage, or a mistyped code · 3 could not (network, another node \
+     answers, the node refused)"
+))]
+pub(crate) struct PairArgs {
+    /// Where the node is
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) node: String,
+    /// The code that the node printed
+    pub(crate) code: Code,
+    /// What the node is to call this prover [default: this machine's name]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) keys: KeysArgs,
+    /// Print what was done as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

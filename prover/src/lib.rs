@@ -15,6 +15,7 @@ mod init;
 mod make;
 mod memory;
 mod merge;
+mod nodes;
 mod outcome;
 mod pace;
 mod place;
@@ -64,6 +65,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Merge(args) => commands::merge(&args),
         Command::Info(args) => commands::info(&args),
         Command::Serve(args) => serve::serve(&args),
+        Command::Pair(args) => nodes::pair(&args),
         Command::Devices(args) => commands::devices(&args),
         Command::Worker => return worker::run(),
         Command::Completions { shell } => args::completions(shell),

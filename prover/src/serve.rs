@@ -6,6 +6,7 @@
 use crate::args::{ProofArgs, ServeArgs, WorkArgs};
 use crate::background;
 use crate::devices;
+use crate::nodes::RemoteNode;
 use crate::outcome::{ExitCode, Failure, Result};
 use crate::place;
 use crate::prove::{Hands, Job, ProveError, Surroundings, prove};
@@ -33,11 +34,27 @@ struct Prover {
     network: Network,
     /// The directories of each data set.
     sets: Vec<Vec<PathBuf>>,
-    socket: PathBuf,
+    node: Node,
     nonces: u32,
     work: WorkArgs,
     pows: Pows,
     hands: Hands,
+}
+
+/// Where the node is.
+enum Node {
+    /// On this host, by its socket.
+    Local(PathBuf),
+    Remote(RemoteNode),
+}
+
+impl Node {
+    async fn dial(&self) -> std::result::Result<Connection, LinkError> {
+        match self {
+            Self::Local(socket) => dial(socket).await,
+            Self::Remote(node) => node.dial().await,
+        }
+    }
 }
 
 /// Serves a node.
@@ -52,7 +69,10 @@ pub(crate) fn serve(args: &ServeArgs) -> Result {
     let prover = Arc::new(Prover {
         network: settings::network(&args.network, &ProofArgs::default())?,
         sets,
-        socket: args.socket.clone().unwrap_or_else(link::default_socket),
+        node: match &args.node {
+            Some(address) => Node::Remote(RemoteNode::known(address, &args.keys)?),
+            None => Node::Local(args.socket.clone().unwrap_or_else(link::default_socket)),
+        },
         nonces: settings::nonces(args.proving.nonces)?,
         work: args.work.clone(),
         pows: Pows::new(args.proving.randomx, threads, pace),
@@ -82,7 +102,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result {
 async fn redial(prover: Arc<Prover>) -> Result {
     let mut wait = REDIAL_FIRST;
     loop {
-        match dial(&prover.socket).await {
+        match prover.node.dial().await {
             Ok(connection) => {
                 let (welcomed, ended) = converse(&prover, connection).await;
                 if welcomed {
@@ -90,6 +110,7 @@ async fn redial(prover: Arc<Prover>) -> Result {
                 }
                 match ended {
                     Ok(()) => tracing::info!("the node is gone; waiting for it"),
+                    Err(Parting::Link(error @ LinkError::NotPaired)) => return Err(error.into()),
                     Err(Parting::Link(error)) => tracing::warn!("lost the node: {error}"),
                     Err(Parting::Breach(what)) => {
                         tracing::warn!(

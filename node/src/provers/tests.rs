@@ -43,7 +43,7 @@ fn after(provers: &mut Provers, event: Event) -> Vec<Action> {
 
 /// A prover that is connected, welcome, and holds one data set.
 fn join(provers: &mut Provers, id: ConnectionId, plot: PlotInfo) -> Vec<Action> {
-    after(provers, Event::Connected(id));
+    after(provers, Event::Connected(id, None));
     let network = provers.terms.network;
     let greeted = after(provers, Event::Said(id, hello(network)));
     let (welcome, joined) =
@@ -129,13 +129,13 @@ fn a_challenge_without_a_proof_is_given_up() {
 fn strangers_of_other_networks_and_versions_are_refused() {
     let mut provers = provers();
     let ours = provers.terms.network;
-    after(&mut provers, Event::Connected(A));
+    after(&mut provers, Event::Connected(A, None));
     let refused = after(&mut provers, Event::Said(A, hello(NetworkId([9; 32]))));
     let why = Refusal::Network(ours);
     let notice = Notice::Refused { who: "p".into(), why };
     let expected = [Action::Say(A, ToProver::Refused(why)), Action::Close(A), Action::Tell(notice)];
     assert_eq!(refused, expected);
-    after(&mut provers, Event::Connected(B));
+    after(&mut provers, Event::Connected(B, None));
     let versions = SpokenVersions { oldest: Version(8), newest: Version(9) };
     let hello = ToNode::Hello { versions, network: ours, software: "p".into() };
     let refused = after(&mut provers, Event::Said(B, hello));
@@ -167,7 +167,7 @@ fn who_does_not_keep_to_the_protocol_is_left() {
     let cases = [ToNode::Info(vec![]), ToNode::Proved { job: JobId(0), proof: proof() }];
     for message in cases {
         let mut provers = provers();
-        after(&mut provers, Event::Connected(A));
+        after(&mut provers, Event::Connected(A, None));
         let left = after(&mut provers, Event::Said(A, message));
         assert_eq!(left[0], Action::Close(A));
         assert_eq!(after(&mut provers, Event::Said(A, hello(network))), []);
@@ -181,7 +181,7 @@ fn who_does_not_keep_to_the_protocol_is_left() {
 #[test]
 fn who_says_nothing_is_left_after_a_while() {
     let mut provers = provers();
-    after(&mut provers, Event::Connected(A));
+    after(&mut provers, Event::Connected(A, None));
     assert_eq!(provers.deadline(), Some(HELLO_WITHIN));
     assert_eq!(at(&mut provers, 9, Event::Tick), []);
     let left = at(&mut provers, 10, Event::Tick);
@@ -199,10 +199,10 @@ fn there_is_room_for_so_many_and_no_more() {
     // One more is told so when it has said hello, and as many may wait for that.
     let more = PROVERS_MAX as u64..(PROVERS_MAX + STRANGERS_MAX) as u64;
     for id in more.clone() {
-        assert_eq!(after(&mut provers, Event::Connected(ConnectionId(id))), []);
+        assert_eq!(after(&mut provers, Event::Connected(ConnectionId(id), None)), []);
     }
     let last = ConnectionId(more.end);
-    assert_eq!(after(&mut provers, Event::Connected(last)), [Action::Close(last)]);
+    assert_eq!(after(&mut provers, Event::Connected(last, None)), [Action::Close(last)]);
     let first = ConnectionId(more.start);
     let refused = after(&mut provers, Event::Said(first, hello(network)));
     assert_eq!(refused[0], Action::Say(first, ToProver::Refused(Refusal::Full)));
@@ -221,4 +221,17 @@ fn a_rest_that_is_over_is_no_deadline() {
     assert_eq!(provers.deadline(), Some(REST));
     assert_eq!(at(&mut provers, 5, Event::Tick), []);
     assert_eq!(provers.deadline(), None);
+}
+
+#[test]
+fn a_prover_on_another_host_is_called_by_its_name() {
+    let mut provers = provers();
+    after(&mut provers, Event::Connected(A, Some("attic".into())));
+    let network = provers.terms.network;
+    let greeted = after(&mut provers, Event::Said(A, hello(network)));
+    let joined = Notice::Joined { software: "attic (p)".into() };
+    assert_eq!(greeted.last(), Some(&Action::Tell(joined)));
+    after(&mut provers, Event::Connected(B, Some("cellar".into())));
+    let left = after(&mut provers, Event::Gone(B, None));
+    assert_eq!(left, [Action::Tell(Notice::Left { who: "cellar".into(), why: None })]);
 }

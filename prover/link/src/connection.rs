@@ -1,40 +1,59 @@
-//! A connection: messages in, messages out.
+//! A connection: messages in, messages out, whatever carries them.
 
 use crate::error::LinkError;
-use interprocess::local_socket::tokio::Stream;
-use std::sync::Arc;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use core::fmt;
+use core::pin::Pin;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use wire::{Checked, Decoder, encode};
 
 /// Bytes asked of the socket at a time.
 const READ_BYTES: usize = 16 * 1024;
 
-/// A connection to a process of the same user.
-#[derive(Debug)]
-pub struct Connection(Stream);
+type Reader = Pin<Box<dyn AsyncRead + Send + Sync>>;
+type Writer = Pin<Box<dyn AsyncWrite + Send + Sync>>;
+
+/// A connection to a process of the same user, or to one on another host whose key is known.
+pub struct Connection {
+    incoming: Incoming,
+    outgoing: Outgoing,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connection")
+    }
+}
 
 impl Connection {
-    pub(crate) fn new(stream: Stream) -> Self {
-        Self(stream)
+    pub(crate) fn new(
+        reader: impl AsyncRead + Send + Sync + 'static,
+        writer: impl AsyncWrite + Send + Sync + 'static,
+    ) -> Self {
+        let (reader, writer) = (Box::pin(reader), Box::pin(writer));
+        let buffer = vec![0; READ_BYTES];
+        let incoming = Incoming { reader, decoder: Decoder::default(), buffer };
+        Self { incoming, outgoing: Outgoing { writer } }
     }
 
-    /// The two directions, which then live apart; the connection closes when both are dropped.
+    /// The two directions, which then live apart. Who drops the second says nothing more; the
+    /// connection closes when both are dropped.
     #[must_use]
     pub fn split(self) -> (Incoming, Outgoing) {
-        let stream = Arc::new(self.0);
-        let buffer = vec![0; READ_BYTES];
-        let incoming =
-            Incoming { stream: Arc::clone(&stream), decoder: Decoder::default(), buffer };
-        (incoming, Outgoing { stream })
+        (self.incoming, self.outgoing)
     }
 }
 
 /// What the other side says.
-#[derive(Debug)]
 pub struct Incoming {
-    stream: Arc<Stream>,
+    reader: Reader,
     decoder: Decoder,
     buffer: Vec<u8>,
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Incoming")
+    }
 }
 
 impl Incoming {
@@ -48,7 +67,7 @@ impl Incoming {
             if let Some(message) = self.decoder.next_message()? {
                 return Ok(Some(message));
             }
-            match (&*self.stream).read(&mut self.buffer).await? {
+            match self.reader.read(&mut self.buffer).await? {
                 0 if self.decoder.is_mid_frame() => return Err(LinkError::CutOff),
                 0 => return Ok(None),
                 count => self.decoder.push(self.buffer.get(..count).unwrap_or_default()),
@@ -58,9 +77,14 @@ impl Incoming {
 }
 
 /// What we say.
-#[derive(Debug)]
 pub struct Outgoing {
-    stream: Arc<Stream>,
+    writer: Writer,
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Outgoing")
+    }
 }
 
 impl Outgoing {
@@ -70,6 +94,6 @@ impl Outgoing {
     /// [`LinkError::BadFrame`] for a message beyond its bounds, [`LinkError::Broken`].
     pub async fn send<M: Checked>(&mut self, message: &M) -> Result<(), LinkError> {
         let frame = encode(message)?;
-        Ok((&*self.stream).write_all(&frame).await?)
+        Ok(self.writer.write_all(&frame).await?)
     }
 }

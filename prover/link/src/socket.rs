@@ -10,6 +10,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A node's socket, listening. Its file is removed when this is dropped.
 #[derive(Debug)]
@@ -108,9 +112,43 @@ async fn clear_stale(path: &Path) -> Result<(), LinkError> {
 fn checked(stream: Stream) -> Result<Connection, LinkError> {
     let credentials = stream.peer_creds().map_err(LinkError::NoCredentials)?;
     match credentials.euid() {
-        Some(uid) if uid == own_uid() => Ok(Connection::new(stream)),
+        Some(uid) if uid == own_uid() => {
+            let stream = Arc::new(stream);
+            Ok(Connection::new(End(Arc::clone(&stream)), End(stream)))
+        }
         Some(uid) => Err(LinkError::Stranger { uid }),
         None => Err(LinkError::NoCredentials(io::ErrorKind::Unsupported.into())),
+    }
+}
+
+/// One direction of a stream, which closes with the second one.
+struct End(Arc<Stream>);
+
+impl AsyncRead for End {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut &*self.0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for End {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut &*self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut &*self.0).poll_shutdown(context)
     }
 }
 

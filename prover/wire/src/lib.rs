@@ -23,9 +23,11 @@ extern crate std;
 
 mod frame;
 mod message;
+mod pairing;
 
 pub use frame::{BadFrame, Decoder, FRAME_BYTES_MAX, encode};
 pub use message::{
     Checked, JobId, PLOTS_MAX, PlotInfo, ProveFailure, Refusal, SpokenVersions, Stage,
     TEXT_BYTES_MAX, ToNode, ToProver, Version,
 };
+pub use pairing::{NAME_BYTES_MAX, PairAnswer, PairRefusal, PairRequest, is_name};
