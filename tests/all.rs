@@ -6,6 +6,7 @@ mod architecture;
 mod devices;
 mod faults;
 mod fuzz;
+mod hosts;
 mod keep;
 mod processes;
 mod shares;
