@@ -317,7 +317,10 @@ impl Provers {
 
     /// Closes on those who connected and never said hello.
     fn dismiss_silent(&mut self, now: Time) {
-        let silent = |peer: &Peer| matches!(peer, Peer::Stranger { since, .. } if *since + HELLO_WITHIN <= now);
+        let silent = |peer: &Peer| match peer {
+            Peer::Stranger { since, .. } => *since + HELLO_WITHIN <= now,
+            Peer::Prover(_) => false,
+        };
         let ids: Vec<_> =
             self.peers.iter().filter(|(_, peer)| silent(peer)).map(|(id, _)| *id).collect();
         for id in ids {

@@ -412,8 +412,8 @@ pub(crate) struct ServeArgs {
     /// The node's socket [default: the well-known one of this user]
     #[arg(long, value_name = "PATH", env = "POSTMESH_SOCKET")]
     pub(crate) socket: Option<PathBuf>,
-    /// Serve a node on another host, which this prover was paired with
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "socket")]
+    /// Serve a node on another host, which this prover was paired with, and none on this one
+    #[arg(long, value_name = "HOST:PORT")]
     pub(crate) node: Option<String>,
     #[command(flatten)]
     pub(crate) keys: KeysArgs,
