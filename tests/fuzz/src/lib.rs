@@ -16,15 +16,16 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt::Debug;
-use wire::{BadFrame, Checked, Decoder, FRAME_BYTES_MAX, ToNode, ToProver, encode};
+use wire::{BadFrame, Checked, Decoder, FRAME_BYTES_MAX, PairRequest, ToNode, ToProver, encode};
 
 /// A body of a target: it panics where something does not hold, and says whether it accepted the
 /// input.
 pub type Body = fn(&[u8]) -> bool;
 
 /// Every target by its name, which is also that of its seeds.
-pub const TARGETS: [(&str, Body); 10] = [
+pub const TARGETS: [(&str, Body); 11] = [
     ("identity_key", identity_key),
+    ("link_pairing", link_pairing),
     ("link_to_node", link_to_node),
     ("link_to_prover", link_to_prover),
     ("metadata", metadata),
@@ -56,6 +57,11 @@ pub fn identity_key(bytes: &[u8]) -> bool {
     assert_eq!(again.node_id(), identity.node_id());
     assert!(written.ends_with(&identity.node_id().to_string()));
     true
+}
+
+/// What somebody says who wants to be paired with a node.
+pub fn link_pairing(bytes: &[u8]) -> bool {
+    link::<PairRequest>(bytes)
 }
 
 /// What provers say to a node.
