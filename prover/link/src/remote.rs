@@ -5,6 +5,9 @@
 //! may cost is bounded: how many handshakes run at a time, how long each may take, and how much is
 //! kept of what it sends.
 
+mod ends;
+mod hall;
+
 use crate::code::Code;
 use crate::connection::Connection;
 use crate::error::LinkError;
@@ -12,35 +15,29 @@ use crate::key::{LinkId, LinkKey};
 use crate::roster::{Paired, RosterFile, proof};
 use crate::tls::{self, Expected};
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use core::pin::Pin;
-use core::task::{Context, Poll};
+use ends::{DONE, LAST_WORDS, over};
+use hall::{HANDSHAKES, Hall};
 use quinn::crypto::rustls::{HandshakeData, QuicClientConfig, QuicServerConfig};
 use quinn::{
-    ClientConfig, ConnectionError, Endpoint, IdleTimeout, ReadError, RecvStream, SendStream,
-    ServerConfig, TransportConfig, VarInt, WriteError,
+    ClientConfig, ConnectionError, Endpoint, IdleTimeout, ReadError, ServerConfig, TransportConfig,
+    VarInt, WriteError,
 };
 use rustls::pki_types::CertificateDer;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::io::AsyncWrite;
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::timeout;
 use wire::{PairAnswer, PairRefusal, PairRequest, is_name};
 
 /// How long a handshake with all that belongs to it may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Handshakes at a time; one more is refused unheard.
-const HANDSHAKES: usize = 32;
 /// From so many on, who knocks must show that it is where it says it is.
 const VALIDATED_FROM: usize = 8;
 /// A side that says nothing for so long, not even that it is there, is gone.
 const IDLE: Duration = Duration::from_secs(30);
 /// How often a side says that it is there.
 const ALIVE: Duration = Duration::from_secs(8);
-/// How long what was said last may take to arrive.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Bytes in flight in one direction.
 const WINDOW: u32 = 256 * 1024;
 /// Arrivals that nobody has looked at yet.
@@ -51,8 +48,7 @@ const NAME: &str = "postmesh";
 /// What ties a pairing to its connection.
 const EXPORT: &[u8] = b"EXPORTER-postmesh-pairing";
 
-/// Why a connection was closed, as QUIC's application error code.
-const DONE: VarInt = VarInt::from_u32(0);
+/// The node does not know the prover, as QUIC's application error code.
 const NOT_PAIRED: VarInt = VarInt::from_u32(1);
 
 /// A prover that connected, or somebody who was turned away.
@@ -121,14 +117,16 @@ struct Porter {
 
 impl Porter {
     async fn receive(self, endpoint: Endpoint) {
-        let rooms = Arc::new(Semaphore::new(HANDSHAKES));
+        let hall = Hall::default();
         while let Some(incoming) = endpoint.accept().await {
-            let busy = HANDSHAKES - rooms.available_permits();
-            if busy >= VALIDATED_FROM && !incoming.remote_address_validated() {
+            let shown = incoming.remote_address_validated();
+            if hall.visitors() >= VALIDATED_FROM && !shown {
                 let _ = incoming.retry();
                 continue;
             }
-            let Ok(room) = Arc::clone(&rooms).try_acquire_owned() else {
+            // Anybody can write anybody's address on a datagram: it counts once it is shown.
+            let address = shown.then(|| incoming.remote_address().ip());
+            let Some(visit) = hall.enter(address) else {
                 incoming.refuse();
                 continue;
             };
@@ -141,7 +139,7 @@ impl Porter {
                         Err(stranger) => drop(porter.arrived.try_send(Err(stranger))),
                     }
                 }
-                drop(room);
+                drop(visit);
             });
         }
     }
@@ -326,85 +324,6 @@ fn transport() -> Arc<TransportConfig> {
         .keep_alive_interval(Some(ALIVE))
         .max_idle_timeout(IdleTimeout::try_from(IDLE).ok());
     Arc::new(transport)
-}
-
-/// A connection whose two ends keep QUIC's alive, and close it when both are dropped.
-fn over(connection: quinn::Connection, send: SendStream, receive: RecvStream) -> Connection {
-    let whole = Arc::new(Whole(connection));
-    let writer = Writer { send: Some(send), whole: Arc::clone(&whole) };
-    Connection::new(Reader { receive, _whole: whole }, writer)
-}
-
-/// Closes the connection when the last end is gone.
-struct Whole(quinn::Connection);
-
-impl Drop for Whole {
-    fn drop(&mut self) {
-        self.0.close(DONE, &[]);
-    }
-}
-
-struct Reader {
-    receive: RecvStream,
-    _whole: Arc<Whole>,
-}
-
-impl tokio::io::AsyncRead for Reader {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.receive).poll_read(context, buffer)
-    }
-}
-
-struct Writer {
-    /// `None` once it is dropped.
-    send: Option<SendStream>,
-    whole: Arc<Whole>,
-}
-
-impl Writer {
-    fn stream(&mut self) -> io::Result<&mut SendStream> {
-        self.send.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
-    }
-}
-
-impl AsyncWrite for Writer {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        AsyncWrite::poll_write(Pin::new(self.stream()?), context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        AsyncWrite::poll_flush(Pin::new(self.stream()?), context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        AsyncWrite::poll_shutdown(Pin::new(self.stream()?), context)
-    }
-}
-
-impl Drop for Writer {
-    /// What was said last should be heard before the connection is closed.
-    fn drop(&mut self) {
-        let (Some(mut send), Ok(runtime)) =
-            (self.send.take(), tokio::runtime::Handle::try_current())
-        else {
-            return;
-        };
-        let whole = Arc::clone(&self.whole);
-        if send.finish().is_ok() {
-            runtime.spawn(async move {
-                let _ = timeout(LAST_WORDS, send.stopped()).await;
-                drop(whole);
-            });
-        }
-    }
 }
 
 /// What the two sides speak.
