@@ -63,6 +63,16 @@ fn a_worker_that_nobody_asks_ends() {
 }
 
 #[test]
+fn a_device_that_is_not_there_costs_no_directory() {
+    let world = World::new();
+    let mut init = world.init(&"11".repeat(32));
+    init.args(["--device", "gpu:nowhere"]);
+    let (code, _, said) = run(init);
+    assert!(code == Some(2) && said.contains("there is no device gpu:nowhere"), "{said}");
+    assert!(!world.path("data").exists());
+}
+
+#[test]
 fn what_is_no_device_is_refused_with_what_to_say() {
     let (code, _, said) =
         run(World::new().prover(&["plan", "--data-dir", "x", "--device", "cuda"]));

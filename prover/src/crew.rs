@@ -18,9 +18,8 @@ pub(crate) mod tests;
 pub(crate) use look::Draw;
 
 use crate::args::WorkArgs;
-use crate::devices::{self, Chosen};
+use crate::devices::Chosen;
 use crate::make::{MakeError, draw_below};
-use crate::outcome;
 use crate::pace::Paced;
 use crate::settings;
 use floor::Floor;
@@ -75,18 +74,15 @@ pub(crate) struct Crew {
     kernel: String,
 }
 
-/// The devices that were asked for.
-///
-/// # Errors
-/// Those of [`devices::chosen`].
-pub(crate) fn of(work: &WorkArgs, commitment: Commitment, n: ScryptN) -> outcome::Result<Crew> {
+/// The devices that were chosen.
+pub(crate) fn of(devices: &[Chosen], work: &WorkArgs, commitment: Commitment, n: ScryptN) -> Crew {
     let pace = settings::pace(work);
     let member = |device: &Chosen| Member {
         name: device.name().to_owned(),
         labeler: Box::new(Paced::new(device.labels(commitment, n, work), pace)),
     };
-    let members = devices::chosen(work)?.iter().map(member).collect();
-    Ok(Crew::new(commitment, n, members, Box::new(draw_below)))
+    let members = devices.iter().map(member).collect();
+    Crew::new(commitment, n, members, Box::new(draw_below))
 }
 
 impl Crew {

@@ -4,6 +4,7 @@ use crate::args::{CheckArgs, DataArgs, ProofArgs};
 use crate::background;
 use crate::check::{BadRange, Check, Findings, Why};
 use crate::crew;
+use crate::devices;
 use crate::make::{draw_below, refuse_foreign};
 use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::settings::{self, Network};
@@ -21,7 +22,8 @@ pub(crate) fn check(args: &CheckArgs) -> Result {
     let stop = Stop::on_signals()?;
     background::enter(&args.work);
     let Opened { locks, set, n, record } = Opened::new(&args.data, &network)?;
-    let mut crew = crew::of(&args.work, set.metadata().commitment(), n)?;
+    let mut crew =
+        crew::of(&devices::chosen(&args.work)?, &args.work, set.metadata().commitment(), n);
     let mut check = Check {
         set: &set,
         labeler: &mut crew,

@@ -3,6 +3,7 @@
 use super::space::Request;
 use crate::args::InitArgs;
 use crate::crew::{self, Crew};
+use crate::devices;
 use crate::init::{Init, Summary};
 use crate::make::{MakeError, draw_below, refuse_foreign};
 use crate::outcome::{ExitCode, Failure, Result, answer};
@@ -22,6 +23,7 @@ pub(crate) fn init(args: &InitArgs) -> Result {
     // Nothing is made, not even a directory, for a request that makes no sense.
     let request = Request::new(&args.space)?;
     request.arrange()?;
+    let devices = devices::chosen(&args.work)?;
     for place in &request.places {
         System.create_directory(&place.path).map_err(|error| {
             Failure::CouldNot(anyhow::anyhow!("cannot create {}: {error}", place.path.display()))
@@ -32,7 +34,7 @@ pub(crate) fn init(args: &InitArgs) -> Result {
     let request = Request::new(&args.space)?;
     let (mut set, n) = arranged(request)?;
     let start = Instant::now();
-    let mut crew = crew::of(&args.work, set.metadata().commitment(), n)?;
+    let mut crew = crew::of(&devices, &args.work, set.metadata().commitment(), n);
     let stop = || stop.is_set();
     let made = Init { set: &mut set, crew: &mut crew, stop: &stop, json: args.json }.run();
     super::warn_of_liars(&set, &crew);

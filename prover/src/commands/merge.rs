@@ -2,6 +2,7 @@
 
 use crate::args::{MergeArgs, ProofArgs};
 use crate::crew;
+use crate::devices;
 use crate::make::MakeError;
 use crate::merge::Joining;
 use crate::outcome::{ExitCode, Failure, Result, answer};
@@ -31,7 +32,8 @@ pub(crate) fn merge(args: &MergeArgs) -> Result {
         return print(args, merge.set(), nonce, true);
     }
     let set = merge.set().clone();
-    let mut crew = crew::of(&args.work, set.metadata().commitment(), n)?;
+    let mut crew =
+        crew::of(&devices::chosen(&args.work)?, &args.work, set.metadata().commitment(), n);
     let stop = || stop.is_set();
     match (Joining { merge, crew: &mut crew, stop: &stop, json: args.json }).run() {
         Ok((set, nonce)) => print(args, &set, nonce, false),

@@ -1,6 +1,7 @@
 //! `nonce`: the VRF nonce of data that is on disk.
 
 use crate::args::{NonceArgs, ProofArgs};
+use crate::devices;
 use crate::make::MakeError;
 use crate::outcome::{ExitCode, Result, answer};
 use crate::progress::Progress;
@@ -29,7 +30,8 @@ pub(crate) fn nonce(args: &NonceArgs) -> Result {
         progress.at(read);
     });
     drop(progress);
-    let mut crew = crew::of(&args.work, set.metadata().commitment(), n)?;
+    let mut crew =
+        crew::of(&devices::chosen(&args.work)?, &args.work, set.metadata().commitment(), n);
     let found = best.and_then(|best| vrf::settle(&mut set, &mut crew, &stop, best));
     let found = match found {
         Err(MakeError::Label(LabelFault::Stopped)) => {

@@ -3,6 +3,7 @@
 use super::space::Request;
 use crate::args::PlanArgs;
 use crate::crew;
+use crate::devices;
 use crate::outcome::{ExitCode, Result, answer};
 use crate::planner;
 use crate::progress::{human, human_time};
@@ -70,7 +71,12 @@ pub(crate) fn plan(args: &PlanArgs) -> Result {
 
 /// Labels a second of each device, as busy as this machine is.
 fn rates(request: &Request, args: &PlanArgs) -> Result<Vec<f64>> {
-    let mut crew = crew::of(&args.work, request.metadata.commitment(), request.n)?;
+    let mut crew = crew::of(
+        &devices::chosen(&args.work)?,
+        &args.work,
+        request.metadata.commitment(),
+        request.n,
+    );
     let start = Instant::now();
     crew.run(from_ref(&(0..u64::MAX)), &|| false, &mut |_| {
         let enough = start.elapsed() >= TRIAL;

@@ -9,7 +9,7 @@ use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::progress::unix_now;
 use crate::repair::{Mended, Mending, RepairError};
 use crate::stop::Stop;
-use crate::{background, crew, settings};
+use crate::{background, crew, devices, settings};
 use plot::DataSet;
 use post::label::LabelFault;
 use post::{LABEL_BYTES, LabelRange, ScryptN};
@@ -23,7 +23,8 @@ pub(crate) fn repair(args: &RepairArgs) -> Result {
     background::enter(&args.work);
     let (_locks, mut set) = super::open_exclusive(&args.data)?;
     let n = super::scrypt_n(&set, &network)?;
-    let mut crew = crew::of(&args.work, set.metadata().commitment(), n)?;
+    let mut crew =
+        crew::of(&devices::chosen(&args.work)?, &args.work, set.metadata().commitment(), n);
     let stop = || stop.is_set();
     let findings = find(args, &set, &mut crew, percent, &stop)?;
     if findings.stopped {
