@@ -108,7 +108,7 @@ const BINDING_BYTES: u64 = 16 << 20;
 
 /// Each device once and by the best backend; the most promising first.
 pub(super) fn list(found: Vec<Found>) -> Vec<Listed> {
-    let mut found: Vec<_> = found.into_iter().enumerate().collect();
+    let mut found: Vec<_> = found.into_iter().map(Found::unmasked).enumerate().collect();
     found.sort_by_key(|(_, it)| it.route());
     let mut cards: Vec<Card> = Vec::new();
     for (number, it) in found {
@@ -164,7 +164,19 @@ impl Card {
     }
 }
 
+/// Microsoft's software device: vendor and device.
+const BASIC_RENDER: (u32, u32) = (0x1414, 0x008c);
+
 impl Found {
+    /// Without a card's driver, Windows calls its software device integrated, beside the one that
+    /// it calls software (<https://github.com/gfx-rs/wgpu/issues/3485>).
+    fn unmasked(mut self) -> Self {
+        if (self.vendor, self.device) == BASIC_RENDER {
+            self.kind = Kind::Software;
+        }
+        self
+    }
+
     /// What it is really reached by: Mesa's Dozen is Vulkan on top of DirectX.
     fn route(&self) -> Backend {
         if self.driver.starts_with("Dozen") { Backend::Dx12 } else { self.backend }

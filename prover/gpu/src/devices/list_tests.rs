@@ -25,7 +25,6 @@ fn outcome(found: Vec<Found>) -> Vec<(String, Backend, bool)> {
 
 const RTX_3080: (u32, u32) = (0x10de, 0x2206);
 const UHD_770: (u32, u32) = (0x8086, 0x4680);
-const BASIC_RENDER: (u32, u32) = (0x1414, 0x008c);
 const LAVAPIPE: (u32, u32) = (0x10005, 0);
 
 /// Windows with a card and the CPU's own, both by Vulkan and by DirectX, and Microsoft's software.
@@ -47,6 +46,53 @@ fn windows_with_two_backends() {
             ("gpu:software".to_owned(), dx12, false),
         ]
     );
+}
+
+/// As recorded on Windows 11 in <https://github.com/gfx-rs/wgpu-native/issues/444>, by wgpu without
+/// addresses; OpenGL is not asked.
+#[test]
+fn recorded_with_a_card_of_nvidia() {
+    let (name, card) = ("NVIDIA GeForce RTX 4080", (4318, 9988));
+    let mut list = vec![
+        found(Backend::Vulkan, name, card, "", Kind::Discrete),
+        found(Backend::Dx12, name, card, "", Kind::Discrete),
+        found(Backend::Dx12, "Microsoft Basic Render Driver", (5140, 140), "", Kind::Software),
+    ];
+    for (it, driver) in list.iter_mut().zip(["NVIDIA 565.90", "32.0.15.6590", "10.0.26100.1301"]) {
+        it.driver = driver.to_owned();
+    }
+    let expected = [
+        ("gpu:10de-2704#0".to_owned(), Backend::Vulkan, true),
+        ("gpu:software".to_owned(), Backend::Dx12, false),
+    ];
+    assert_eq!(outcome(list.clone()), expected);
+    assert_eq!(super::list(list)[0].also, [Backend::Dx12]);
+}
+
+/// As recorded on Windows in <https://github.com/pygfx/wgpu-py/issues/482>.
+#[test]
+fn recorded_with_a_card_of_intel() {
+    let (name, card) = ("Intel(R) Arc(TM) A750 Graphics", (32902, 22177));
+    let list = vec![
+        found(Backend::Vulkan, name, card, "", Kind::Discrete),
+        found(Backend::Dx12, name, card, "", Kind::Discrete),
+        found(Backend::Dx12, "Microsoft Basic Render Driver", (5140, 140), "", Kind::Software),
+    ];
+    let expected = [
+        ("gpu:8086-56a1#0".to_owned(), Backend::Vulkan, true),
+        ("gpu:software".to_owned(), Backend::Dx12, false),
+    ];
+    assert_eq!(outcome(list), expected);
+}
+
+/// As recorded on Windows without a card's driver in <https://github.com/gfx-rs/wgpu/issues/3485>:
+/// the same software twice, once in the clothes of a GPU.
+#[test]
+fn recorded_software_that_says_it_is_integrated() {
+    let basic =
+        |kind| found(Backend::Dx12, "Microsoft Basic Render Driver", BASIC_RENDER, "", kind);
+    let listed = outcome(vec![basic(Kind::Integrated), basic(Kind::Software)]);
+    assert!(!listed.is_empty() && listed.iter().all(|(_, _, used)| !used), "{listed:?}");
 }
 
 /// A rig of equal cards: DirectX gives all of them the address of the first.
