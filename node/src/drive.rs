@@ -145,7 +145,7 @@ impl Node {
                     next_id += 1;
                     self.open(ConnectionId(next_id), arrived)
                 }
-                _ = looking.tick() => {
+                _ = looking.tick(), if self.links.values().any(|link| link.key.is_some()) => {
                     self.leave_removed();
                     Happening::Provers(Event::Tick)
                 }
@@ -246,21 +246,22 @@ impl Node {
 
     /// Closes on provers that are not known any more.
     fn leave_removed(&mut self) {
-        if self.links.values().all(|link| link.key.is_none()) {
-            return;
-        }
         // A file that cannot be read just now says nothing of anybody.
         let Ok(roster) = self.roster.read() else { return };
         let removed = |link: &Link| link.key.is_some_and(|key| roster.prover(key).is_none());
         let removed: Vec<_> =
             self.links.iter().filter(|(_, link)| removed(link)).map(|(id, _)| *id).collect();
         for id in removed {
-            if let Some(link) = self.links.remove(&id) {
-                link.reader.abort();
-            }
-            let why = Some("it was removed".to_owned());
-            self.provers.handle(self.start.elapsed(), Event::Gone(id, why));
+            self.leave(id, "it was removed");
         }
+    }
+
+    /// Closes on a prover.
+    fn leave(&mut self, id: ConnectionId, why: &str) {
+        if let Some(link) = self.links.remove(&id) {
+            link.reader.abort();
+        }
+        self.provers.handle(self.start.elapsed(), Event::Gone(id, Some(why.to_owned())));
     }
 
     fn say(&mut self, id: ConnectionId, message: ToProver) {
@@ -268,10 +269,7 @@ impl Node {
             return;
         };
         if link.messages.try_send(message).is_err() {
-            link.reader.abort();
-            self.links.remove(&id);
-            let why = Some("it does not listen".to_owned());
-            self.provers.handle(self.start.elapsed(), Event::Gone(id, why));
+            self.leave(id, "it does not listen");
         }
     }
 
@@ -378,7 +376,8 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-fn unix_seconds() -> u64 {
+/// Seconds since 1970, by the clock of this machine.
+pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 

@@ -4,6 +4,7 @@
 //! node, and disturb none.
 
 use crate::args::{HomeArgs, InviteArgs, ListArgs, RemoveArgs, RenameArgs};
+use crate::drive::unix_seconds;
 use crate::home;
 use crate::outcome::{ExitCode, Result, WrongUsage, answer};
 use anyhow::anyhow;
@@ -12,7 +13,6 @@ use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use serde_json::json;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
 const KEY_FILE: &str = "link.key";
@@ -102,8 +102,4 @@ fn age(seconds: u64) -> String {
     let fitting = units.into_iter().find(|(length, _)| seconds >= 2 * length);
     let (length, unit) = fitting.unwrap_or((1, "seconds"));
     format!("{} {unit}", seconds / length)
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

@@ -271,11 +271,16 @@ impl Check<'_> {
             self.labeler.fill(piece.clone(), &mut made, self.stop)?;
             let stored = block.readable(&piece).unwrap_or_default();
             let pairs = stored.chunks_exact(LABEL_BYTES).zip(made.chunks_exact(LABEL_BYTES));
-            let differs = |(_, (stored, made)): &(u64, (&[u8], &[u8]))| stored != made;
-            let differing: Vec<_> = piece.clone().zip(pairs).filter(differs).collect();
-            self.believe(differing.iter().map(|(index, (stored, _))| (*index, *stored)).collect())?;
             findings.made += count(&piece);
-            findings.right += count(&piece) - differing.len() as u64;
+            let mut differing = Vec::new();
+            for (index, (stored, made)) in piece.clone().zip(pairs) {
+                if stored == made {
+                    findings.right += 1;
+                } else {
+                    differing.push((index, stored));
+                }
+            }
+            self.believe(&differing)?;
             for (index, _) in differing {
                 add_wrong(&mut findings.bad, known, index, &path);
             }
@@ -286,7 +291,7 @@ impl Check<'_> {
 
     /// Before labels on disk are called wrong, some of them are made by the definition: it may be
     /// the device that errs, and what is called wrong will be replaced.
-    fn believe(&self, differing: Vec<(u64, &[u8])>) -> Result<(), LabelFault> {
+    fn believe(&self, differing: &[(u64, &[u8])]) -> Result<(), LabelFault> {
         let commitment = self.set.metadata().commitment();
         let step = differing.len().div_ceil(BELIEVED_AFTER).max(1);
         let spread = differing.iter().step_by(step).chain(differing.last());

@@ -25,7 +25,7 @@ use crate::settings;
 use floor::Floor;
 use look::{Inspector, Look};
 use post::label::{Candidate, LabelFault};
-use post::{Commitment, LABEL_BYTES, LabelRange, Labeler, ScryptN};
+use post::{Commitment, LabelRange, Labeler, ScryptN};
 use queue::{Hand, Queue};
 use std::ops::ControlFlow;
 
@@ -97,7 +97,7 @@ impl Crew {
         let hands = vec![Hand::default(); members.len()];
         let inspector = Inspector::new(commitment, n, draw);
         let mut crew = Self { members, hands, inspector, kernel: String::new() };
-        crew.kernel = crew.kernels();
+        crew.note_kernel();
         crew
     }
 
@@ -117,14 +117,6 @@ impl Crew {
     /// What these devices and this version are called in the list of makers.
     pub(crate) fn maker(&self) -> String {
         format!("{}, postmesh {}", titles(&self.members), env!("CARGO_PKG_VERSION"))
-    }
-
-    /// Which kernels run, those of GPUs as they turned out by now.
-    pub(crate) fn kernels(&self) -> String {
-        match self.members.as_slice() {
-            [alone] => alone.labeler.kernel().to_owned(),
-            all => titles(all),
-        }
     }
 
     /// What each device contributed since the crew was put together.
@@ -168,7 +160,16 @@ impl Crew {
             look(inspector, range, labels, claimed)
         });
         self.hands = floor.into_hands();
+        self.note_kernel();
         result
+    }
+
+    /// A GPU says which kernel it runs once it was opened.
+    fn note_kernel(&mut self) {
+        self.kernel = match self.members.as_slice() {
+            [alone] => alone.labeler.kernel().to_owned(),
+            all => titles(all),
+        };
     }
 }
 
@@ -181,13 +182,7 @@ impl Labeler for Crew {
         out: &mut [u8],
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Candidate>, LabelFault> {
-        let labels = range.end.saturating_sub(range.start);
-        if labels.checked_mul(LABEL_BYTES as u64) != Some(out.len() as u64) {
-            return Err(LabelFault::Device(format!(
-                "{labels} labels of {LABEL_BYTES} bytes do not fit {} bytes exactly",
-                out.len()
-            )));
-        }
+        post::label::check_room(&range, out)?;
         let (mut smallest, mut rest) = (None, out);
         let mut sink = |made: Made<'_>| {
             let (part, after) = std::mem::take(&mut rest).split_at_mut(made.labels.len());

@@ -202,9 +202,8 @@ impl Chosen {
     /// A scan by this device: by one thread of the CPU, or by the whole of a GPU. Cheap: a GPU is
     /// opened by the first call.
     pub(crate) fn scan(&self, keys: &[GroupKeys], threshold: Threshold) -> Box<dyn Scanner + Send> {
-        let scan = || Scan::new(keys.to_vec(), threshold, NonZeroUsize::MIN);
         match self {
-            Self::Cpu => Box::new(scan()),
+            Self::Cpu => Box::new(Scan::new(keys.to_vec(), threshold, NonZeroUsize::MIN)),
             Self::Gpu(gpu) => Box::new(gpu.scan(keys, threshold)),
         }
     }

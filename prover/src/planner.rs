@@ -22,7 +22,8 @@ mod scan;
 pub use choice::{Choice, choose};
 pub use scan::ScanRate;
 
-use chance::{binomial_at_least, poisson_at_least};
+use chance::binomial_at_least;
+pub(crate) use chance::poisson_at_least;
 use post::Nonce;
 use post::k2pow::Difficulty;
 use post::search::pass;

@@ -74,12 +74,7 @@ impl Labeler for Labels {
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Candidate>, LabelFault> {
         let labels = range.end.saturating_sub(range.start);
-        if labels.checked_mul(LABEL_BYTES as u64) != Some(out.len() as u64) {
-            return Err(LabelFault::Device(format!(
-                "{labels} labels of {LABEL_BYTES} bytes do not fit {} bytes exactly",
-                out.len()
-            )));
-        }
+        post::label::check_room(&range, out)?;
         let (n, mixer, commitment) = (self.n, self.mixer, &self.commitment);
         let tiles = range.step_by(mixer.width);
         let chunks = out.chunks_mut(LABEL_BYTES.saturating_mul(mixer.width));

@@ -1,6 +1,9 @@
 //! Small files of secrets and of who is trusted: closed to others, replaced whole or not at all.
 
 use crate::error::LinkError;
+use core::marker::PhantomData;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -37,14 +40,51 @@ pub(crate) fn make(path: &Path, bytes: &[u8]) -> Result<(), LinkError> {
 }
 
 /// Replaces a file, or makes it.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), LinkError> {
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), LinkError> {
     let temporary = written(path, bytes)?;
     fs::rename(&temporary, path).map_err(LinkError::io("replace", path))?;
     sync_directory(path)
 }
 
+/// A value in a file, as JSON; the file need not be there.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept<T> {
+    path: PathBuf,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T: Clone + Default + DeserializeOwned + PartialEq + Serialize> Kept<T> {
+    pub(crate) fn at(path: &Path) -> Self {
+        Self { path: path.to_path_buf(), value: PhantomData }
+    }
+
+    /// What it says now.
+    pub(crate) fn read(&self) -> Result<T, LinkError> {
+        let bytes = read(&self.path)?;
+        let value = bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose();
+        Ok(value.map_err(|why| self.damaged(&why))?.unwrap_or_default())
+    }
+
+    /// Changes it; what others change meanwhile is not lost.
+    pub(crate) fn change<A>(&self, change: impl FnOnce(&mut T) -> A) -> Result<A, LinkError> {
+        let _lock = lock(&self.path)?;
+        let before = self.read()?;
+        let mut value = before.clone();
+        let answer = change(&mut value);
+        if value != before {
+            let bytes = serde_json::to_vec_pretty(&value).map_err(|why| self.damaged(&why))?;
+            replace(&self.path, &bytes)?;
+        }
+        Ok(answer)
+    }
+
+    fn damaged(&self, why: &serde_json::Error) -> LinkError {
+        LinkError::Damaged { path: self.path.clone(), why: why.to_string() }
+    }
+}
+
 /// The exclusive right to change a file, for as long as the lock lives.
-pub(crate) fn lock(path: &Path) -> Result<File, LinkError> {
+fn lock(path: &Path) -> Result<File, LinkError> {
     let path = path.with_added_extension("lock");
     directory_of(&path)?;
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);

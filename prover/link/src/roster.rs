@@ -3,10 +3,10 @@
 
 use crate::code::Code;
 use crate::error::LinkError;
-use crate::files;
+use crate::files::Kept;
 use crate::key::LinkId;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use wire::{PairRefusal, PairRequest, is_name};
 
@@ -181,15 +181,13 @@ pub(crate) fn proof(ticket: &[u8; 32], bound: &[u8; 32]) -> blake3::Hash {
 
 /// The roster of a node, on disk.
 #[derive(Clone, Debug)]
-pub struct RosterFile {
-    path: PathBuf,
-}
+pub struct RosterFile(Kept<Roster>);
 
 impl RosterFile {
     /// The roster in `path`, which need not be there.
     #[must_use]
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_path_buf() }
+        Self(Kept::at(path))
     }
 
     /// What it says now.
@@ -197,13 +195,7 @@ impl RosterFile {
     /// # Errors
     /// [`LinkError::Io`], [`LinkError::Damaged`].
     pub fn read(&self) -> Result<Roster, LinkError> {
-        match files::read(&self.path)? {
-            None => Ok(Roster::default()),
-            Some(bytes) => serde_json::from_slice(&bytes).map_err(|why| LinkError::Damaged {
-                path: self.path.clone(),
-                why: why.to_string(),
-            }),
-        }
+        self.0.read()
     }
 
     /// Changes it; what others change meanwhile is not lost.
@@ -211,18 +203,7 @@ impl RosterFile {
     /// # Errors
     /// Those of [`RosterFile::read`]; nothing is then changed.
     pub fn change<T>(&self, change: impl FnOnce(&mut Roster) -> T) -> Result<T, LinkError> {
-        let _lock = files::lock(&self.path)?;
-        let before = self.read()?;
-        let mut roster = before.clone();
-        let answer = change(&mut roster);
-        if roster != before {
-            let bytes = serde_json::to_vec_pretty(&roster).map_err(|why| LinkError::Damaged {
-                path: self.path.clone(),
-                why: why.to_string(),
-            })?;
-            files::replace(&self.path, &bytes)?;
-        }
-        Ok(answer)
+        self.0.change(change)
     }
 }
 
@@ -326,7 +307,8 @@ mod tests {
     #[test]
     fn the_file_is_whole_or_as_it_was() {
         let root = tempfile::tempdir().unwrap();
-        let file = RosterFile::at(&root.path().join("provers.json"));
+        let path = root.path().join("provers.json");
+        let file = RosterFile::at(&path);
         assert_eq!(file.read().unwrap(), Roster::default());
         file.change(|roster| roster.invite(&code(5), NOW)).unwrap().unwrap();
         let redeemed = file
@@ -334,8 +316,8 @@ mod tests {
             .unwrap();
         assert_eq!(redeemed, Ok(()));
         assert_eq!(names(&file.read().unwrap()), ["a"]);
-        std::fs::write(&file.path, "{}x").unwrap();
+        std::fs::write(&path, "{}x").unwrap();
         assert!(matches!(file.change(|_| ()), Err(LinkError::Damaged { .. })));
-        assert_eq!(std::fs::read(&file.path).unwrap(), b"{}x");
+        assert_eq!(std::fs::read(&path).unwrap(), b"{}x");
     }
 }

@@ -99,6 +99,20 @@ pub trait Labeler {
     }
 }
 
+/// What every [`Labeler::fill`] is owed: room for the labels of `range`, and no more.
+///
+/// # Errors
+/// [`LabelFault::Device`].
+pub fn check_room(range: &LabelRange, out: &[u8]) -> Result<(), LabelFault> {
+    let (labels, room) = (range.end.saturating_sub(range.start), out.len());
+    if labels.checked_mul(LABEL_BYTES as u64) == Some(room as u64) {
+        return Ok(());
+    }
+    Err(LabelFault::Device(alloc::format!(
+        "{labels} labels of {LABEL_BYTES} bytes do not fit {room} bytes exactly"
+    )))
+}
+
 /// Label `index` of `commitment`. Allocates scrypt's scratch of 128·N bytes.
 #[must_use]
 pub fn label(commitment: &Commitment, index: LabelIndex, n: ScryptN) -> FullLabel {

@@ -156,6 +156,14 @@ impl GroupCipher {
         }
     }
 
+    /// Whether the label is good for the nonce of this group in `lane`.
+    #[must_use]
+    pub fn is_good(&self, label: &[u8; 16], lane: usize, threshold: Threshold) -> bool {
+        let mut is_good = false;
+        self.good_lanes(label, threshold, |good| is_good |= good == lane);
+        is_good
+    }
+
     /// The 56 bits by which nonce `lane` decides when the top bytes are equal.
     fn low_bits(&self, label: &[u8; 16], lane: usize) -> u64 {
         let mut block = (*label).into();

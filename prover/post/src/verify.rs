@@ -294,9 +294,7 @@ fn check_labels(
     let mut scratch = Scratch::new(params.scrypt_n);
     for (position, index) in chosen.iter().copied() {
         let label = label_in(&mut scratch, &commitment, index).stored();
-        let mut good = false;
-        cipher.good_lanes(&label, shaped.threshold, |lane| good |= lane == shaped.lane);
-        if !good {
+        if !cipher.is_good(&label, shaped.lane, shaped.threshold) {
             return Err(Invalid::NotGood { position, index, nonce: proof.nonce });
         }
     }

@@ -11,8 +11,8 @@ use crate::stop::Stop;
 use crate::{background, progress};
 use plot::disk::{Disk, System};
 use plot::{DataSet, Lock, PlotError};
-use post::ScryptN;
 use post::label::LabelFault;
+use post::{Labeler, ScryptN};
 use serde_json::json;
 use std::time::Instant;
 
@@ -56,7 +56,7 @@ pub(crate) fn init(args: &InitArgs) -> Result {
 }
 
 fn print(summary: &Summary, set: &DataSet, crew: &Crew, seconds: f64, json: bool) -> Result<()> {
-    let (Summary { made, found, vrf_nonce, shares }, kernel) = (summary, crew.kernels());
+    let (Summary { made, found, vrf_nonce, shares }, kernel) = (summary, crew.kernel());
     let files = set.is_share().then(|| set.files().to_string());
     if json {
         let answer = json!({

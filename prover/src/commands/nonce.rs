@@ -21,6 +21,9 @@ pub(crate) fn nonce(args: &NonceArgs) -> Result {
     for file in set.survey()? {
         file.complete()?;
     }
+    // Before terabytes are read: a device may be asked for that is not there.
+    let mut crew =
+        crew::of(&devices::chosen(&args.work)?, &args.work, set.metadata().commitment(), n);
     let total = set.layout().num_labels();
     let mut progress = Progress::new("searching the VRF nonce", "labels", 0, total, args.json);
     let stop = || stop.is_set();
@@ -30,8 +33,6 @@ pub(crate) fn nonce(args: &NonceArgs) -> Result {
         progress.at(read);
     });
     drop(progress);
-    let mut crew =
-        crew::of(&devices::chosen(&args.work)?, &args.work, set.metadata().commitment(), n);
     let found = best.and_then(|best| vrf::settle(&mut set, &mut crew, &stop, best));
     let found = match found {
         Err(MakeError::Label(LabelFault::Stopped)) => {

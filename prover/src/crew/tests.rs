@@ -2,7 +2,7 @@
 
 use super::*;
 use cpu::Labels;
-use post::LabelIndex;
+use post::{LABEL_BYTES, LabelIndex};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};

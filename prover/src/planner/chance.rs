@@ -5,7 +5,7 @@
 
 /// How likely a Poisson variable with this mean is at least `least`. It is also how likely `least`
 /// waits of exponential length, whose mean is 1, are over after `mean`.
-pub(super) fn poisson_at_least(mean: f64, least: u64) -> f64 {
+pub(crate) fn poisson_at_least(mean: f64, least: u64) -> f64 {
     let count = least as f64;
     if least == 0 || mean == f64::INFINITY {
         1.0

@@ -1,6 +1,7 @@
 //! What there is to prove with: plain facts about the data, and what is missing of it.
 
 use super::{Faults, Job, ProveError};
+use crate::planner::poisson_at_least;
 use plot::{DataSet, Disk, Extent, Ranges};
 use post::{LABEL_BYTES, LabelIndex, Params};
 use std::path::Path;
@@ -88,14 +89,8 @@ impl Data {
 /// The chance that one of so many nonces has K2 good labels, where a share of them is there: their
 /// number is Poisson's.
 fn chance(params: &Params, nonces: u32, share: f64) -> f64 {
-    let mean = f64::from(params.k1) * share;
-    let mut term = (-mean).exp();
-    let mut fewer = 0.0;
-    for count in 0..params.k2 {
-        fewer += term;
-        term *= mean / f64::from(count + 1);
-    }
-    1.0 - fewer.min(1.0).powf(f64::from(nonces))
+    let one = poisson_at_least(f64::from(params.k1) * share, params.k2.into());
+    1.0 - (1.0 - one).powf(f64::from(nonces))
 }
 
 #[cfg(test)]

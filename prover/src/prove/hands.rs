@@ -10,7 +10,8 @@ use super::data::Data;
 use cpu::Scan;
 use plot::{Piece, Stream};
 use post::search::{GroupCipher, GroupKeys, Hit, ScanFault, Scanner, Threshold};
-use post::{LABEL_BYTES, LabelIndex};
+use post::{LABEL_BYTES, LabelIndex, NonceGroup};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
@@ -163,8 +164,7 @@ struct Guarded {
     /// `None` once it erred.
     scanner: Option<Worker>,
     plain: Scan,
-    /// Ascending.
-    ciphers: Vec<(post::NonceGroup, GroupCipher)>,
+    ciphers: BTreeMap<NonceGroup, GroupCipher>,
     threshold: Threshold,
     /// Which labels are looked at next.
     turn: usize,
@@ -178,9 +178,7 @@ impl Guarded {
         keys: &[GroupKeys],
         threshold: Threshold,
     ) -> Self {
-        let ciphers = keys.iter().map(|keys| (keys.group, GroupCipher::new(keys)));
-        let mut ciphers: Vec<_> = ciphers.collect();
-        ciphers.sort_unstable_by_key(|(group, _)| *group);
+        let ciphers = keys.iter().map(|keys| (keys.group, GroupCipher::new(keys))).collect();
         let (name, scanner) = (name.to_owned(), Some(scanner));
         Self { name, scanner, plain, ciphers, threshold, turn: 0 }
     }
@@ -194,14 +192,10 @@ impl Guarded {
             at.and_then(|at| stored.get(at))
         };
         let is_hit = |hit: &Hit| {
-            let group = hit.nonce.group()?;
-            let at = self.ciphers.binary_search_by_key(&group, |(group, _)| *group).ok()?;
-            let (_, cipher) = self.ciphers.get(at)?;
-            let (label, mut good) = (label_of(hit.index)?, false);
-            cipher.good_lanes(label, self.threshold, |lane| good |= lane == hit.nonce.lane());
-            good.then_some(())
+            let cipher = self.ciphers.get(&hit.nonce.group()?)?;
+            Some(cipher.is_good(label_of(hit.index)?, hit.nonce.lane(), self.threshold))
         };
-        if let Some(wrong) = hits.iter().find(|hit| is_hit(hit).is_none()) {
+        if let Some(wrong) = hits.iter().find(|hit| is_hit(hit) != Some(true)) {
             return Some(format!("it takes label {} for a good one", wrong.index));
         }
         if !hits.is_sorted_by(|a, b| a < b) {
@@ -215,7 +209,7 @@ impl Guarded {
                 break;
             };
             own.clear();
-            for (_, cipher) in &self.ciphers {
+            for cipher in self.ciphers.values() {
                 cipher.hits(index, label, self.threshold, &mut own);
             }
             if let Some(missed) = own.iter().find(|hit| hits.binary_search(hit).is_err()) {

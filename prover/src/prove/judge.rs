@@ -26,9 +26,7 @@ pub(super) fn not_good(
             return Err(ProveError::Stopped);
         }
         let label = label_in(&mut scratch, &commitment, index).stored();
-        let mut good = false;
-        cipher.good_lanes(&label, threshold, |lane| good |= lane == winner.nonce.lane());
-        if !good {
+        if !cipher.is_good(&label, winner.nonce.lane(), threshold) {
             wrong.push((index, label));
         }
     }

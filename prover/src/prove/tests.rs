@@ -23,6 +23,18 @@ pub(super) static POWS: LazyLock<Pows> =
 const NODE_ID: NodeId = NodeId([1; 32]);
 const ATX: AtxId = AtxId([2; 32]);
 
+/// The CPU alone, at full pace, and nobody looks on.
+pub(super) fn calm() -> Surroundings<'static> {
+    static CPU: Hands = Hands::CPU;
+    Surroundings {
+        pows: &POWS,
+        hands: &CPU,
+        pace: Pace::FULL,
+        stop: &|| false,
+        progress: &|_, _, _| (),
+    }
+}
+
 pub(super) fn threads(count: usize) -> NonZeroUsize {
     NonZeroUsize::new(count).unwrap()
 }
@@ -85,24 +97,12 @@ pub(super) fn filled(root: &Path, job: &Job, labels_per_file: u64) -> DataSet {
 }
 
 fn proven(job: &Job, directory: &DataSet) -> Result<Proof, ProveError> {
-    let around = Surroundings {
-        pows: &POWS,
-        hands: &Hands::CPU,
-        pace: Pace::FULL,
-        stop: &|| false,
-        progress: &|_, _, _| (),
-    };
+    let around = calm();
     prove(job, directory, &around)
 }
 
 fn keys_of_first_pass(job: &Job) -> Vec<GroupKeys> {
-    let around = Surroundings {
-        pows: &POWS,
-        hands: &Hands::CPU,
-        pace: Pace::FULL,
-        stop: &|| false,
-        progress: &|_, _, _| (),
-    };
+    let around = calm();
     let root = tempfile::tempdir().unwrap();
     let directory = filled(&root.path().join("data"), job, 1 << 14);
     pows::buy(job, 0..job.nonces, &mut Diary::open(job, &directory), &around).unwrap()
@@ -172,13 +172,7 @@ proptest! {
 fn every_kernel_gives_the_same_proof() {
     let job = large_job();
     let root = tempfile::tempdir().unwrap();
-    let around = Surroundings {
-        pows: &POWS,
-        hands: &Hands::CPU,
-        pace: Pace::FULL,
-        stop: &|| false,
-        progress: &|_, _, _| (),
-    };
+    let around = calm();
     let expected = by_definition(&job, &labels_of(&job), &Ranges::default());
     for kernel in scan_kernels() {
         let directory = filled(&root.path().join(kernel), &job, 1_000);
@@ -206,13 +200,7 @@ fn data_without_a_proof_has_none_after_the_last_nonce() {
             passes.fetch_add(1, Ordering::Relaxed);
         }
     };
-    let around = Surroundings {
-        pows: &POWS,
-        hands: &Hands::CPU,
-        pace: Pace::FULL,
-        stop: &|| false,
-        progress: &progress,
-    };
+    let around = Surroundings { progress: &progress, ..calm() };
     assert!(matches!(prove(&job, &directory, &around), Err(ProveError::NoProof)));
     assert_eq!(passes.into_inner(), 2);
 }
@@ -222,13 +210,7 @@ fn it_stops_on_request_and_refuses_what_has_no_labels() {
     let job = job(100, 1, 10, 10, 16);
     let root = tempfile::tempdir().unwrap();
     let directory = filled(&root.path().join("data"), &job, 40);
-    let around = Surroundings {
-        pows: &POWS,
-        hands: &Hands::CPU,
-        pace: Pace::FULL,
-        stop: &|| true,
-        progress: &|_, _, _| (),
-    };
+    let around = Surroundings { stop: &|| true, ..calm() };
     assert!(matches!(prove(&job, &directory, &around), Err(ProveError::Stopped)));
     for file in directory.survey().unwrap() {
         std::fs::rename(&file.path, root.path().join(file.path.file_name().unwrap())).unwrap();
@@ -263,13 +245,7 @@ fn interrupted(job: &Job, directory: &DataSet) -> (Proof, u32) {
             }
         };
         let stop = || last.load(Ordering::Relaxed) > first.load(Ordering::Relaxed);
-        let around = Surroundings {
-            pows: &POWS,
-            hands: &Hands::CPU,
-            pace: Pace::FULL,
-            stop: &stop,
-            progress: &progress,
-        };
+        let around = Surroundings { stop: &stop, progress: &progress, ..calm() };
         let proof = prove_by(job, directory, &around, &|_, keys, threshold| {
             let scan = || Scan::new(keys.to_vec(), threshold, NonZeroUsize::MIN);
             (0..job.threads.get()).map(|_| Box::new(Tired(Some(scan()))) as Worker).collect()
@@ -322,13 +298,7 @@ fn a_power_cut_costs_time_and_no_proof() {
         disk.cut_after(cut);
         // Who is without power asks no more.
         let stop = || disk.length(Path::new("/")).is_err();
-        let around = Surroundings {
-            pows: &POWS,
-            hands: &Hands::CPU,
-            pace: Pace::FULL,
-            stop: &stop,
-            progress: &|_, _, _| (),
-        };
+        let around = Surroundings { stop: &stop, ..calm() };
         let ended = prove(&job, &directory, &around);
         assert!(matches!(ended, Err(ProveError::Stopped | ProveError::NoLabels(_))), "{ended:?}");
         let left = Arc::new(disk.reboot(cut));
@@ -431,13 +401,7 @@ fn a_k2pow_goes_on_where_it_was_interrupted() {
         let asked = AtomicU64::new(0);
         let stop = || asked.fetch_add(1, Ordering::Relaxed) >= 20;
         let progress = |_, _, _| ();
-        let around = Surroundings {
-            pows: &POWS,
-            hands: &Hands::CPU,
-            pace: Pace::FULL,
-            stop: &stop,
-            progress: &progress,
-        };
+        let around = Surroundings { stop: &stop, progress: &progress, ..calm() };
         assert!(matches!(prove(&job, &set, &around), Err(ProveError::Stopped)));
         let journal = set.journal(key(&job));
         let now = journal.tried(group);

@@ -101,9 +101,7 @@ impl RemoteScan {
     /// Whether a label is good for a nonce; `None` if that is not searched.
     fn is_good(&self, label: &[u8; LABEL_BYTES], nonce: Nonce) -> Option<bool> {
         let cipher = self.ciphers.get(&nonce.group()?)?;
-        let mut is_good = false;
-        cipher.good_lanes(label, self.job.threshold, |lane| is_good |= lane == nonce.lane());
-        Some(is_good)
+        Some(cipher.is_good(label, nonce.lane(), self.job.threshold))
     }
 }
 

@@ -1,9 +1,8 @@
 //! Whatever scans, and however it errs, the proof is the same.
 
-use super::super::tests::{POWS, by_definition, filled, labels_of, large_job, threads};
+use super::super::tests::{by_definition, calm, filled, labels_of, large_job, threads};
 use super::super::{Surroundings, prove};
 use super::*;
-use crate::pace::Pace;
 use plot::Ranges;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -92,13 +91,7 @@ fn the_proof_is_the_same_whatever_scans() {
             let directory = filled(&root.path().join(format!("{manner:?} {cpu}")), &job, 1_000);
             let (device, pieces) = device(manner);
             let hands = Hands { cpu, devices: vec![device], measure: None };
-            let around = Surroundings {
-                pows: &POWS,
-                hands: &hands,
-                pace: Pace::FULL,
-                stop: &|| false,
-                progress: &|_, _, _| (),
-            };
+            let around = Surroundings { hands: &hands, ..calm() };
             let proof = prove(&job, &directory, &around).unwrap();
             assert_eq!(Some(proof), expected, "{manner:?}");
             // Alone it was given all pieces until it erred.
