@@ -26,6 +26,7 @@ mod prove;
 mod randomx;
 mod repair;
 mod serve;
+mod service;
 mod session;
 mod settings;
 mod stop;

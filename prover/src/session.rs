@@ -256,7 +256,7 @@ mod tests {
         let left = after(&mut session, Event::Said(ToProver::Info));
         assert!(matches!(left[..], [Action::Breach(_)]));
         assert_eq!(after(&mut session, Event::Said(ToProver::Welcome(Version::V1))), []);
-        for version in [0, 2] {
+        for version in [0, 3] {
             let mut session = Session::new(NetworkId([9; 32]), vec![]);
             session.poll();
             let left = after(&mut session, Event::Said(ToProver::Welcome(Version(version))));

@@ -80,6 +80,7 @@ fn show(line: &Mutex<Option<(Stage, Progress)>>, json: bool, stage: Stage, done:
     let unit = match stage {
         Stage::Pow => "groups",
         Stage::Scan => "labels",
+        Stage::Waiting => "jobs before it",
     };
     let (_, progress) = match line.take() {
         Some(shown) if shown.0 == stage => line.insert(shown),

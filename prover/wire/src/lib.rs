@@ -27,7 +27,7 @@ mod pairing;
 
 pub use frame::{BadFrame, Decoder, FRAME_BYTES_MAX, encode};
 pub use message::{
-    Checked, JobId, PLOTS_MAX, PlotInfo, ProveFailure, Refusal, SpokenVersions, Stage,
-    TEXT_BYTES_MAX, ToNode, ToProver, Version,
+    Checked, JobId, PLOTS_MAX, PlotInfo, ProveFailure, Refusal, SessionId, SpokenVersions, Stage,
+    TEXT_BYTES_MAX, ToNode, ToProver, Version, WORK_MAX, WorkInfo, WorkState,
 };
 pub use pairing::{NAME_BYTES_MAX, PairAnswer, PairRefusal, PairRequest, is_name};

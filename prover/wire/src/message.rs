@@ -16,8 +16,10 @@ pub struct Version(pub u16);
 impl Version {
     /// Hello, info, prove, progress, cancel, result.
     pub const V1: Self = Self(1);
+    /// Sessions: work that goes on while both sides are apart, deadlines, receipts.
+    pub const V2: Self = Self(2);
     /// The latest that this build speaks.
-    pub const LATEST: Self = Self::V1;
+    pub const LATEST: Self = Self::V2;
 }
 
 /// The versions that a side speaks, from the oldest to the newest.
@@ -53,6 +55,20 @@ pub const TEXT_BYTES_MAX: usize = 512;
 /// Most data sets that a prover may hold.
 pub const PLOTS_MAX: usize = 256;
 
+/// Most requests that a prover works on, or holds the results of.
+pub const WORK_MAX: usize = 256;
+
+/// The number of a prover's run, drawn at random: connections with the same one are to the same
+/// process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionId(pub [u8; 16]);
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// The node's number for a request, its own on each connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct JobId(pub u64);
@@ -80,6 +96,24 @@ pub struct PlotInfo {
     pub complete: bool,
 }
 
+/// A request that a prover has taken, from this node or another, in this session or an earlier one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkInfo {
+    /// What is to be proven.
+    pub statement: Statement,
+    /// How far it is.
+    pub state: WorkState,
+}
+
+/// How far a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WorkState {
+    /// It waits for its turn, or is worked on.
+    Pending,
+    /// There is a proof: whoever asks gets it at once.
+    Proved,
+}
+
 /// What a prover is busy with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
@@ -87,6 +121,8 @@ pub enum Stage {
     Pow,
     /// Scanning the labels; the unit of progress is a label.
     Scan,
+    /// Waiting for its turn: done is 0, and total what comes before it. From version 2 on.
+    Waiting,
 }
 
 impl fmt::Display for Stage {
@@ -94,6 +130,7 @@ impl fmt::Display for Stage {
         f.write_str(match self {
             Self::Pow => "solving the k2pow",
             Self::Scan => "scanning labels",
+            Self::Waiting => "waiting for its turn",
         })
     }
 }
@@ -171,6 +208,16 @@ pub enum ToNode {
         /// Why.
         why: ProveFailure,
     },
+    /// Which run of which prover this is, and what it has taken on: the first message after the
+    /// welcome, from version 2 on.
+    Attach {
+        /// The run.
+        session: SessionId,
+        /// Requests that it works on, and those whose proofs no node has confirmed yet.
+        work: Vec<WorkInfo>,
+    },
+    /// The answer to a message with this number, which this prover does not know. From version 2 on.
+    NotUnderstood(u32),
 }
 
 /// From node to prover.
@@ -191,12 +238,38 @@ pub enum ToProver {
     },
     /// Asks to stop a job.
     Cancel(JobId),
+    /// Asks for a proof that is of use for so many seconds from now. Asked again for what the prover
+    /// has taken on already, it is the same work. From version 2 on.
+    ProveWithin {
+        /// The number of the job.
+        job: JobId,
+        /// What is to be proven.
+        statement: Statement,
+        /// Seconds until the proof is of no use.
+        seconds: u64,
+    },
+    /// The proof of a job is judged and written down: the prover need not keep it. From version 2
+    /// on.
+    Recorded {
+        /// Which job.
+        job: JobId,
+        /// Whether the proof was valid.
+        valid: bool,
+    },
+    /// The answer to a message with this number, which this node does not know. From version 2 on.
+    NotUnderstood(u32),
 }
 
 /// A message whose content is within bounds that its encoding alone does not set.
 pub trait Checked: Serialize + DeserializeOwned {
     /// Whether every list and text is as short as agreed.
     fn within_bounds(&self) -> bool;
+
+    /// Whether there is a message with this number.
+    #[must_use]
+    fn is_known(_number: u32) -> bool {
+        true
+    }
 }
 
 impl Checked for ToNode {
@@ -208,14 +281,23 @@ impl Checked for ToNode {
                 proof.indices.len() <= (Params::K2_MAX as usize).saturating_mul(8)
             }
             Self::Failed { why: ProveFailure::Fault(text), .. } => text.len() <= TEXT_BYTES_MAX,
-            Self::Progress { .. } | Self::Failed { .. } => true,
+            Self::Attach { work, .. } => work.len() <= WORK_MAX,
+            Self::Progress { .. } | Self::Failed { .. } | Self::NotUnderstood(_) => true,
         }
+    }
+
+    fn is_known(number: u32) -> bool {
+        number <= 6
     }
 }
 
 impl Checked for ToProver {
     fn within_bounds(&self) -> bool {
         true
+    }
+
+    fn is_known(number: u32) -> bool {
+        number <= 7
     }
 }
 
