@@ -412,9 +412,14 @@ pub(crate) struct ServeArgs {
     /// The node's socket [default: the well-known one of this user]
     #[arg(long, value_name = "PATH", env = "POSTMESH_SOCKET")]
     pub(crate) socket: Option<PathBuf>,
-    /// Serve a node on another host, which this prover was paired with, and none on this one
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) node: Option<String>,
+    /// Serve a node on another host, which this prover was paired with; given several times for
+    /// several, `local` for the one on this host [default: local]
+    #[arg(long, value_name = "HOST:PORT|local")]
+    pub(crate) node: Vec<String>,
+    /// Leave labels that are missing as they are; without this they are made whenever no proof is
+    /// wanted
+    #[arg(long)]
+    pub(crate) no_fill: bool,
     #[command(flatten)]
     pub(crate) keys: KeysArgs,
     #[command(flatten)]

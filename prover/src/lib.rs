@@ -25,7 +25,6 @@ mod proof_file;
 mod prove;
 mod randomx;
 mod repair;
-mod serve;
 mod service;
 mod session;
 mod settings;
@@ -41,6 +40,9 @@ pub use proof_file::{BadProofFile, ProofFile};
 use args::{Args, Command};
 use clap::Parser;
 use std::ffi::OsString;
+
+/// Name and version of the program.
+const SOFTWARE: &str = concat!("postmesh-prover ", env!("CARGO_PKG_VERSION"));
 
 /// Runs the prover as a process would, with the program's name as the first argument, and returns
 /// the exit code. Answers go to stdout, everything else to stderr.
@@ -65,7 +67,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Nonce(args) => commands::nonce(&args),
         Command::Merge(args) => commands::merge(&args),
         Command::Info(args) => commands::info(&args),
-        Command::Serve(args) => serve::serve(&args),
+        Command::Serve(args) => service::serve(&args),
         Command::Pair(args) => nodes::pair(&args),
         Command::Devices(args) => commands::devices(&args),
         Command::Worker => return worker::run(),

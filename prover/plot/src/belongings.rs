@@ -3,7 +3,7 @@
 
 use crate::disk::Disk;
 use crate::error::PlotError;
-use crate::{files, metadata, sidecar};
+use crate::{agenda, files, metadata, sidecar};
 use std::path::{Path, PathBuf};
 
 /// What a file is, in the order in which a directory is taken apart: once its metadata is gone, it
@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Sidecar,
     /// Of a proof that is being made.
     Journal,
+    /// Which proofs were asked for.
+    Agenda,
     /// What is known of a label file.
     Manifest,
     /// Labels.
@@ -60,6 +62,7 @@ pub(crate) fn kind_of(path: &Path) -> Option<Kind> {
     match name {
         metadata::FILE_NAME => Some(Kind::Metadata),
         sidecar::FILE_NAME => Some(Kind::Sidecar),
+        agenda::FILE_NAME => Some(Kind::Agenda),
         MOVE_FILE_NAME => Some(Kind::Move),
         _ if number_in(name, "postmesh_proof_", ".journal").is_some() => Some(Kind::Journal),
         _ if number_in(name, "postdata_", ".bin").is_some() => Some(Kind::Labels),

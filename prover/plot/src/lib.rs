@@ -5,7 +5,8 @@
 //! `postdata_1.bin`… hold 16-byte labels in order, each file `MaxFileSize` bytes long, the last
 //! one what remains. Beside them lie files of ours: `postmesh.json` with what the reference's
 //! metadata does not say (scrypt's N), a manifest for each label file that says which of its
-//! labels are safe, journals of the proofs that are being made, and locks. One data set may be
+//! labels are safe, journals of the proofs that are being made, an agenda of those that were asked
+//! for, and locks. One data set may be
 //! spread over several directories and disks: each then holds some of the files.
 //!
 //! One rule holds everywhere: labels that are known to be there are never truncated, deleted or
@@ -13,6 +14,7 @@
 //! to `trash/`, until a purge names it. The crate knows files, and neither how labels are made nor
 //! what a proof is.
 
+mod agenda;
 mod arrange;
 mod belongings;
 mod block;
@@ -47,6 +49,7 @@ mod trash;
 mod undo;
 mod wipe;
 
+pub use agenda::{Agenda, Outcome, REQUESTS_MAX, Request};
 pub use arrange::{Arrangement, Place, Share};
 pub use block::{Block, Blocks};
 pub use claims::grouped;
@@ -62,6 +65,7 @@ pub use merge::{Lack, Merge};
 pub use metadata::{BadMetadata, Metadata};
 pub use moving::{Move, Moved};
 pub use numbers::FileNumbers;
+pub use physical::disk_name;
 pub use piece::{Extent, Piece};
 pub use provenance::Provenance;
 pub use ranges::Ranges;
