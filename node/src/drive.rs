@@ -10,7 +10,7 @@ use crate::home;
 use crate::judge::Judge;
 use crate::outcome::{ExitCode, Result, answer};
 use crate::pairing;
-use crate::provers::{Action, Event, Now, Provers, Terms};
+use crate::provers::{Action, Event, Now, Provers, RECEIPTS_MAX, Terms};
 use crate::settings;
 use chain::{ProofRecord, ProofRequest, Verdict};
 use link::{Listener, RemoteListener, RosterFile};
@@ -116,7 +116,7 @@ impl Node {
             tokio::spawn(links::accept_remote(listener, connections.clone()));
         }
         tokio::spawn(links::accept(listener, connections));
-        Ok(Self {
+        let mut node = Self {
             roster: pairing::roster(&home),
             provers: Provers::new(terms),
             store,
@@ -130,7 +130,24 @@ impl Node {
             window,
             json: args.json,
             once: args.once.then_some(Once { left: identities, code: ExitCode::Done }),
-        })
+        };
+        node.remember()?;
+        Ok(node)
+    }
+
+    /// Goes on where the node was when it last ended, however it did.
+    fn remember(&mut self) -> Result<()> {
+        for (_, record) in self.store.latest_proofs(RECEIPTS_MAX)?.into_iter().rev() {
+            let Statement { node_id, challenge, .. } = record.statement;
+            self.provers.recall_verdict(node_id, challenge, record.verdict == Verdict::Valid);
+        }
+        for request in self.store.wanted()? {
+            if self.provers.serve(request.node_id) {
+                self.teller.goes_on(&request);
+                self.provers.recall(request);
+            }
+        }
+        Ok(())
     }
 
     /// The loop: one thing happens, then all that follows from it is done.
@@ -194,6 +211,7 @@ impl Node {
                 self.judge(software, request, statement, proof);
             }
             Action::GiveUp(request, why) => {
+                self.store.want_no_longer(request.node_id)?;
                 self.teller.given_up(&request, why);
                 self.is_over(request.node_id, ExitCode::No);
             }
@@ -213,6 +231,8 @@ impl Node {
         let (challenge, asked_at) = (Challenge(challenge), unix_seconds());
         let deadline = asked_at.saturating_add(self.window);
         let request = ProofRequest { node_id, challenge, asked_at, deadline };
+        // Before it is asked for: whatever happens from now on, it is asked for again.
+        self.store.want(&request)?;
         self.handle(Event::Wanted(request));
         Ok(())
     }

@@ -28,6 +28,7 @@ use wire::{
 };
 
 pub(crate) use events::{Action, ConnectionId, Event, GivenUp, Notice, Now, Time};
+pub(crate) use receipts::RECEIPTS_MAX;
 pub(crate) use terms::Terms;
 
 /// How long a prover that failed is not asked again for the same identity.
@@ -64,6 +65,21 @@ impl Provers {
             jobs: 0,
             actions: VecDeque::new(),
         }
+    }
+
+    /// Whether proofs of this identity's space are asked for.
+    pub(crate) fn serve(&self, node_id: NodeId) -> bool {
+        self.terms.identities.contains(&node_id)
+    }
+
+    /// Recalls, before anything happens, what was wanted when the node last ended.
+    pub(crate) fn recall(&mut self, request: ProofRequest) {
+        self.want(request);
+    }
+
+    /// Recalls, before anything happens, a verdict that is written down; the oldest one first.
+    pub(crate) fn recall_verdict(&mut self, node_id: NodeId, challenge: Challenge, valid: bool) {
+        self.receipts.add((node_id, challenge), valid);
     }
 
     /// Takes in what happened.

@@ -52,6 +52,12 @@ impl Teller {
         }
     }
 
+    /// That a request from before a restart is still wanted.
+    pub(super) fn goes_on(&self, request: &ProofRequest) {
+        let (whose, challenge) = (name(request.node_id), short(&request.challenge.to_string()));
+        tracing::info!("still waiting for a proof of {whose} for challenge {challenge}");
+    }
+
     /// That a request is over without a proof.
     pub(super) fn given_up(&mut self, request: &ProofRequest, why: GivenUp) {
         let (whose, challenge) = (name(request.node_id), short(&request.challenge.to_string()));

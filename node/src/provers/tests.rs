@@ -323,19 +323,36 @@ fn what_was_proven_in_time_is_not_late() {
 
 #[test]
 fn what_was_wanted_before_a_restart_is_wanted_still_and_the_next_is_due_as_it_was() {
-    let mut provers = provers();
     let challenge = CHALLENGE;
-    let old = |asked_at, deadline| ProofRequest { node_id: US, challenge, asked_at, deadline };
-    after(&mut provers, Event::Wanted(old(START - 400, START + 600)));
-    let asked = come(&mut provers, A, 1, &[plot()]);
-    assert_eq!(asked, asked_within(A, 0, 600, false));
+    let old = |number, asked_at, deadline| {
+        let node_id = NodeId([number; 32]);
+        ProofRequest { node_id, challenge, asked_at, deadline }
+    };
+    let ids = [1, 2, 3].map(|number| NodeId([number; 32]));
+    let terms = Terms { identities: ids.into_iter().collect(), ..provers().terms };
+    let mut provers = Provers::new(terms);
+    let late = old(2, START - 4000, START - 3000);
+    provers.recall(old(1, START - 400, START + 600));
+    provers.recall(late.clone());
+    let start = at(&mut provers, 0, Event::Tick);
+    assert_eq!(
+        start,
+        [Action::GiveUp(late, GivenUp::Late), Action::Draw(ids[1]), Action::Draw(ids[2])]
+    );
+    assert_eq!(come(&mut provers, A, 1, &[plot()]), asked_within(A, 0, 600, false));
     said(&mut provers, A, proved(0));
     assert_eq!(after(&mut provers, recorded()), [receipt(A, 0)]);
     assert_eq!(provers.deadline(), Some(Time::from_secs(600)));
-    assert_eq!(at(&mut provers, 600, Event::Tick), [Action::Draw(US)]);
-    let gone = old(START - 4000, START - 3000);
-    let actions = after(&mut provers, Event::Wanted(gone.clone()));
-    assert_eq!(actions[..1], [Action::GiveUp(gone, GivenUp::Late)]);
+    assert!(at(&mut provers, 600, Event::Tick).contains(&Action::Draw(US)));
+}
+
+#[test]
+fn what_was_recorded_before_a_restart_is_answered() {
+    let mut provers = Provers::new(provers().terms);
+    provers.recall_verdict(US, CHALLENGE, true);
+    at(&mut provers, 0, Event::Tick);
+    attach(&mut provers, A, 1, &[(the_statement(), WorkState::Proved)]);
+    assert_eq!(said(&mut provers, A, proved(0)), [receipt(A, 0)]);
 }
 
 #[test]
