@@ -158,8 +158,8 @@ pub(crate) struct RemoveArgs {
 #[command(after_help = concat!(
     "Example:\n  postmesh-node identity create\n  postmesh-node run --network devnet\n\n",
     "Provers of this user find the node by themselves: postmesh-prover serve --data-dir DIR\n\n",
-    "Exit codes: 0 stopped on request, or with --once: the proof is valid · 1 with --once: it is \
-     not, or there is none · 2 wrong usage · 3 could not"
+    "Exit codes: 0 stopped on request, or with --once: all proofs are valid · 1 with --once: one is \
+     not, or was not there in time · 2 wrong usage · 3 could not"
 ))]
 pub(crate) struct RunArgs {
     /// mainnet, devnet, standalone, or a network file
@@ -174,7 +174,8 @@ pub(crate) struct RunArgs {
     /// those that were invited may speak [default: off]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
-    /// Seconds from one request for a proof to the next
+    /// Seconds from one challenge of an identity to the next, which waits until the last is answered
+    /// or late
     #[arg(
         long,
         value_name = "SECONDS",
@@ -182,7 +183,10 @@ pub(crate) struct RunArgs {
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     pub(crate) every: u64,
-    /// Ask for one proof, judge it and end
+    /// Seconds that provers have for a proof [default: twelve hours, or --every where that is more]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) window: Option<u64>,
+    /// Ask for one proof of each identity, judge them and end
     #[arg(long)]
     pub(crate) once: bool,
     /// Logs and verdicts as JSON lines

@@ -29,4 +29,4 @@ mod record;
 pub use canonical::{Malformed, decode, encode};
 pub use identity::{BadKey, Identity};
 pub use network::{BadNetwork, Network};
-pub use record::{ProofRecord, Verdict};
+pub use record::{ProofRecord, ProofRequest, Verdict};
