@@ -1,8 +1,8 @@
 //! `postmesh_agenda.json`: which proofs of this data were asked for, and what came of it.
 //!
 //! A service that is ended, however it ends, goes on with the proofs that it had taken on, and a
-//! proof that was found is kept until the node says that it has it. The agenda lies beside the data,
-//! so that it goes with it to another disk or machine, and needs no place of its own.
+//! proof that was found is kept until the node says that it has it. The agenda lies beside the
+//! data, so that it goes with it to another disk or machine, and needs no place of its own.
 
 use crate::disk::Disk;
 use crate::error::PlotError;

@@ -159,6 +159,13 @@ struct Progress {
     from: Option<(u64, Time)>,
 }
 
+impl Job {
+    /// Whether it has more than its data set: it does something.
+    fn is_at_work(&self) -> bool {
+        self.holds.as_ref().is_some_and(|holds| *holds != Needs::only(holds.set))
+    }
+}
+
 /// What came of a request.
 #[derive(Debug)]
 struct Answered {

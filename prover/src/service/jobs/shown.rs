@@ -1,7 +1,7 @@
 //! What people see of the work.
 
 use super::{ENDED, Job, Jobs, Progress, Task};
-use crate::service::schedule::{Needs, Number};
+use crate::service::schedule::Number;
 use crate::service::status::{JobState, JobStatus, Kind};
 use plot::{Outcome, Request};
 use post::NodeId;
@@ -23,7 +23,7 @@ impl Jobs {
 
     fn shown(&self, number: Number, job: &Job) -> JobStatus {
         let Progress { done, total, from } = job.progress;
-        let is_at_work = job.holds.as_ref().is_some_and(|it| *it != Needs::only(it.set));
+        let is_at_work = job.is_at_work();
         let wants = self.claim(number).is_some_and(|claim| claim.wants.is_some());
         let state = match (is_at_work, wants) {
             (true, _) => JobState::Working,

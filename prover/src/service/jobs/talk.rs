@@ -67,7 +67,11 @@ impl Jobs {
             there.askers.insert(from, job);
             (there.given_up, there.not_before) = (None, 0);
         }
-        self.tell_progress(from, job, Stage::Waiting, 0, ahead);
+        let now = self.jobs.get(&number).filter(|job| job.is_at_work());
+        let (stage, done, total) = now.map_or((Stage::Waiting, 0, ahead), |job| {
+            (job.stage, job.progress.done, job.progress.total)
+        });
+        self.tell_progress(from, job, stage, done, total);
     }
 
     /// Writes down that a proof is wanted, until when.

@@ -1,6 +1,9 @@
+//! All of it without IO, and a model in virtual time: threads, disks, a node that comes and goes.
+
 use super::*;
 use post::{AtxId, Challenge, NodeId, Nonce};
 use proptest::prelude::*;
+use wire::{WorkInfo, WorkState};
 
 const NETWORK: NetworkId = NetworkId([9; 32]);
 const SESSION: SessionId = SessionId([5; 16]);
@@ -143,8 +146,6 @@ fn work_goes_on_while_the_node_is_away_and_is_delivered_later() {
     after(&mut jobs, Event::Recorded(again, job));
     assert_eq!(jobs.status()[0].state, JobState::Done);
 }
-
-use wire::{WorkInfo, WorkState};
 
 #[test]
 fn what_was_written_down_is_gone_on_with() {
