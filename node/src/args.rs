@@ -50,13 +50,19 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum IdentityCommand {
     /// Make a new identity
-    Create(HomeArgs),
+    Create(CreateArgs),
     /// Print the public key: the node id
-    Show(HomeArgs),
-    /// Copy the secret key to a file, to keep it safe
+    Show(ShowArgs),
+    /// List the identities: names, node ids, and whether their keys are encrypted
+    List(ListArgs),
+    /// Copy the secret key to a file as it is, to keep it safe
     Export(KeyFileArgs),
     /// Take the secret key from a file (also Spacemesh's identity.key)
-    Import(KeyFileArgs),
+    Import(ImportArgs),
+    /// Encrypt the key with a passphrase
+    Encrypt(SecretArgs),
+    /// Keep the key without a passphrase again
+    Decrypt(SecretArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,6 +94,7 @@ impl Args {
             Command::History(args) => args.json,
             Command::Prover { command: ProverCommand::Invite(args) } => args.json,
             Command::Prover { command: ProverCommand::List(args) } => args.json,
+            Command::Identity { command: IdentityCommand::List(args) } => args.json,
             _ => false,
         }
     }
@@ -101,10 +108,67 @@ pub(crate) struct HomeArgs {
     pub(crate) home: Option<PathBuf>,
 }
 
+/// Which identity.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct NameArgs {
+    /// Which identity: what it is called here
+    #[arg(long, value_name = "NAME", default_value = crate::home::DEFAULT)]
+    pub(crate) name: String,
+}
+
+/// Where a passphrase comes from.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct PassphraseArgs {
+    /// A file that holds the passphrase of encrypted keys [default: ask on the terminal]
+    #[arg(long, value_name = "FILE", env = "POSTMESH_PASSPHRASE_FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CreateArgs {
+    /// Encrypt its key with a passphrase
+    #[arg(long)]
+    pub(crate) encrypt: bool,
+    #[command(flatten)]
+    pub(crate) name: NameArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    pub(crate) name: NameArgs,
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
+}
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct KeyFileArgs {
     /// The key file
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) name: NameArgs,
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    pub(crate) key: KeyFileArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SecretArgs {
+    #[command(flatten)]
+    pub(crate) name: NameArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
     #[command(flatten)]
     pub(crate) home: HomeArgs,
 }
@@ -167,6 +231,8 @@ pub(crate) struct RunArgs {
     pub(crate) network: String,
     #[command(flatten)]
     pub(crate) home: HomeArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
     /// Where to listen for provers [default: the well-known socket of this user]
     #[arg(long, value_name = "PATH", env = "POSTMESH_SOCKET")]
     pub(crate) socket: Option<PathBuf>,

@@ -7,9 +7,11 @@ mod tell;
 use crate::args::RunArgs;
 use crate::history;
 use crate::home;
+use crate::identities;
 use crate::judge::Judge;
 use crate::outcome::{ExitCode, Result, answer};
 use crate::pairing;
+use crate::passphrase::Passphrases;
 use crate::provers::{Action, Event, Now, Provers, RECEIPTS_MAX, Terms};
 use crate::settings;
 use chain::{ProofRecord, ProofRequest, Verdict};
@@ -86,8 +88,8 @@ impl Node {
     async fn start(args: &RunArgs) -> Result<Self> {
         let network = settings::network(&args.network)?;
         let home = home::home(&args.home)?;
-        let identity = home::identity(&home)?;
-        let identities = BTreeSet::from([identity.node_id()]);
+        let named = identities::opened(&home, &mut Passphrases::new(&args.passphrase))?;
+        let identities: BTreeSet<_> = named.iter().map(|(_, node_id)| *node_id).collect();
         let socket = args.socket.clone().unwrap_or_else(link::default_socket);
         let store = Store::open(&home::database(&home))?;
         let listener = Listener::bind(&socket).await?;
@@ -95,7 +97,9 @@ impl Node {
         for line in settings::reductions(&network) {
             tracing::info!("reduced: {line}");
         }
-        tracing::info!("identity {}", identity.node_id());
+        for (name, node_id) in named {
+            tracing::info!("identity {name}: {node_id}");
+        }
         tracing::info!("waiting for provers on {}", listener.path().display());
         let params = network.post().clone();
         let (every, window) = (args.every, settings::window(args));
