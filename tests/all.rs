@@ -9,6 +9,7 @@ mod fuzz;
 mod hosts;
 mod keep;
 mod processes;
+mod service;
 mod shares;
 mod tidy;
 mod vectors;

@@ -80,17 +80,56 @@ impl World {
 
     /// The command that makes data of an identity in `data`.
     pub(crate) fn init(&self, node_id: &str) -> Command {
-        let (network, data) = (self.network(), self.path("data"));
+        self.init_in(node_id, &self.path("data"))
+    }
+
+    /// The command that makes data of an identity in a directory.
+    pub(crate) fn init_in(&self, node_id: &str, data: &Path) -> Command {
+        let network = self.network();
         let mut command = self.prover(&["init", "--units", "2", "--node-id", node_id]);
         command.arg("--network").arg(network).arg("--data-dir").arg(data);
         command.args(["--commitment-atx", &"22".repeat(32), "--max-file-size", "6400"]);
         command
     }
 
+    /// Makes so many identities of the node, and data of each; the directories.
+    pub(crate) fn furnish_many(&self, count: usize) -> Vec<PathBuf> {
+        let furnish = |number| {
+            let name = format!("i{number}");
+            let (code, node_id, said) = run(self.node(&["identity", "create", "--name", &name]));
+            assert_eq!(code, Some(0), "{said}");
+            let data = self.path(&name);
+            let (code, _, said) = run(self.init_in(node_id.trim(), &data));
+            assert_eq!(code, Some(0), "{said}");
+            data
+        };
+        (0..count).map(furnish).collect()
+    }
+
+    /// Makes the k2pow so hard that one for the 2 units takes about so many hashes.
+    pub(crate) fn harden(&self, hashes: u64) {
+        let mut post = params();
+        let bound = (u64::MAX / hashes).saturating_mul(2).to_be_bytes();
+        post.pow_difficulty = Difficulty([0xff; 32]);
+        post.pow_difficulty.0[..8].copy_from_slice(&bound);
+        let network = Network::new("test".to_owned(), post);
+        fs::write(self.network(), toml::to_string(&network).unwrap()).unwrap();
+    }
+
     /// A running node.
     pub(crate) fn start_node(&self, arguments: &[&str]) -> Process {
         let mut command = self.node(&["run"]);
         command.arg("--network").arg(self.network()).args(arguments);
+        Process::start(command)
+    }
+
+    /// A running prover of the data in directories.
+    pub(crate) fn serve(&self, data: &[&Path]) -> Process {
+        let mut command = self.prover(&["serve", "--randomx", "light"]);
+        command.arg("--network").arg(self.network()).env("POSTMESH_LOG", "info,prover=debug");
+        for data in data {
+            command.arg("--data-dir").arg(data);
+        }
         Process::start(command)
     }
 
@@ -191,6 +230,19 @@ impl Process {
         }
         assert!(Instant::now() < end, "it did not end; it said:\n{}", self.seen.join("\n"));
         (self.child.wait().unwrap().code(), self.seen.join("\n"))
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it, and returns all it said.
+    pub(crate) fn end(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.seen.extend(self.lines.iter());
+        self.seen.join("\n")
     }
 
     /// `kill -9`.

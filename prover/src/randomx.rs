@@ -1,5 +1,6 @@
 //! RandomX for this process: made when first needed, in the mode that repays itself and that there
-//! is memory for, and kept.
+//! is memory for, and kept until it is released. The dataset of 2 GiB is made by one process of this
+//! user at a time.
 
 use crate::args::RandomXArg;
 use crate::memory::Available;
@@ -8,8 +9,9 @@ use crate::planner::expected_hashes;
 use post::k2pow::Difficulty;
 use pow::{Mode, PowFault, Puzzle, RandomX, SolveError, Watch};
 use std::fmt;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Light hashes that filling the dataset costs: 34 million items, of which a hash uses 16,384.
 const FAST_COSTS_HASHES: f64 = 2080.0;
@@ -26,12 +28,31 @@ pub(crate) struct Pows {
     choice: RandomXArg,
     threads: usize,
     pace: Pace,
-    made: Mutex<Option<Arc<RandomX>>>,
+    /// Held by the process that has a dataset; beside the node's socket.
+    lock_file: PathBuf,
+    made: Mutex<Option<Made>>,
+}
+
+#[derive(Debug)]
+struct Made {
+    randomx: Arc<RandomX>,
+    /// That no other process makes a dataset.
+    _lock: Option<File>,
 }
 
 impl Pows {
     pub(crate) fn new(choice: RandomXArg, threads: usize, pace: Pace) -> Self {
-        Self { choice, threads, pace, made: Mutex::new(None) }
+        let lock_file = link::default_socket().with_file_name("randomx.lock");
+        Self { choice, threads, pace, lock_file, made: Mutex::new(None) }
+    }
+
+    /// Gives its memory back, once nobody uses it; it is made again when it is needed.
+    pub(crate) fn release(&self) {
+        self.made().take();
+    }
+
+    fn made(&self) -> MutexGuard<'_, Option<Made>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// RandomX for solving `groups` puzzles of this (scaled) difficulty.
@@ -69,12 +90,20 @@ impl Pows {
         choose: impl FnOnce() -> (Mode, Reason),
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Arc<RandomX>, PowFault> {
-        let mut made = self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let there = made.as_ref().map(|randomx| (randomx.mode(), Arc::clone(randomx)));
+        let mut made = self.made();
+        let there = made.as_ref().map(|Made { randomx, .. }| (randomx.mode(), Arc::clone(randomx)));
         if let Some((Mode::Fast, randomx)) = there {
             return Ok(randomx);
         }
-        let (wanted, reason) = choose();
+        let (mut wanted, mut reason) = choose();
+        let mut lock = None;
+        if wanted == Mode::Fast {
+            lock = lock_of(&self.lock_file);
+            // Who insists gets it all the same.
+            if lock.is_none() && self.choice == RandomXArg::Auto {
+                (wanted, reason) = (Mode::Light, Reason::Elsewhere);
+            }
+        }
         if let Some((Mode::Light, randomx)) = there.filter(|_| wanted == Mode::Light) {
             return Ok(randomx);
         }
@@ -93,9 +122,24 @@ impl Pows {
             _ => tracing::info!("{randomx}: {reason}"),
         }
         let randomx = Arc::new(randomx);
-        *made = Some(Arc::clone(&randomx));
+        let lock = lock.filter(|_| randomx.mode() == Mode::Fast);
+        *made = Some(Made { randomx: Arc::clone(&randomx), _lock: lock });
         Ok(randomx)
     }
+}
+
+/// The lock of whoever has a dataset; `None` while another process holds it, or where there is no
+/// place for one: light mode harms nobody.
+fn lock_of(path: &Path) -> Option<File> {
+    if let Some(directory) = path.parent() {
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        // It is there, or the lock cannot be opened.
+        let _ = builder.create(directory);
+    }
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    file.ok().filter(|file| file.try_lock().is_ok())
 }
 
 /// Why a mode was chosen.
@@ -108,6 +152,8 @@ enum Reason {
     DoesNotRepay(f64),
     /// Bytes there are.
     NoMemory(u64),
+    /// Another process has a dataset.
+    Elsewhere,
 }
 
 impl fmt::Display for Reason {
@@ -120,6 +166,12 @@ impl fmt::Display for Reason {
             }
             Self::DoesNotRepay(hashes) => {
                 write!(f, "a dataset would not repay itself over about {hashes:.0} hashes")
+            }
+            Self::Elsewhere => {
+                write!(
+                    f,
+                    "another prover here has the dataset of fast mode (--randomx fast insists)"
+                )
             }
             Self::NoMemory(bytes) => {
                 let gib = |bytes| bytes as f64 / f64::from(1 << 30);
@@ -186,5 +238,20 @@ mod tests {
         // Large pages that were set aside are for nobody else.
         assert_eq!(mode(RandomXArg::Auto, 1e4, with(1 << 20, FAST_BYTES)), Mode::Fast);
         assert_eq!(mode(RandomXArg::Fast, 1e4, with(0, 0)), Mode::Fast);
+    }
+
+    #[test]
+    fn one_process_has_the_dataset_and_memory_is_given_back() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("run/randomx.lock");
+        let first = lock_of(&path);
+        assert!(first.is_some() && lock_of(&path).is_none());
+        drop(first);
+        assert!(lock_of(&path).is_some());
+        let pows = Pows::new(RandomXArg::Light, 1, Pace::FULL);
+        let used = pows.to_verify().unwrap();
+        assert_eq!(Arc::strong_count(&used), 2);
+        pows.release();
+        assert_eq!(Arc::strong_count(&used), 1, "whoever uses it is the last to have it");
     }
 }

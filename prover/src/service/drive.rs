@@ -6,6 +6,7 @@ use super::jobs::{Action, Event, Jobs, PeerId, Task};
 use super::schedule::Number;
 use super::status::{Command, NodeStatus, Rest, SetStatus, Status};
 use super::work::{Tools, Worker};
+use crate::battery;
 use crate::outcome::{ExitCode, Failure, Result};
 use crate::progress::unix_now;
 use crate::stop::{Stop, signalled};
@@ -25,6 +26,8 @@ use wire::ToNode;
 const HAPPENINGS: usize = 256;
 /// How often it is looked whether others made the labels that are missing.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked whether the machine runs on its battery, where that matters.
+const POWER_EVERY: Duration = Duration::from_secs(30);
 /// How long jobs may take to come to rest at the end.
 const GRACE: Duration = Duration::from_millis(800);
 
@@ -56,6 +59,9 @@ pub(super) struct Service {
     running: BTreeMap<Number, Running>,
     happenings: Receiver<Happening>,
     happen: Sender<Happening>,
+    /// What a person asked for.
+    asked: Rest,
+    on_battery: bool,
     status: Status,
     shown: watch::Sender<Arc<Status>>,
 }
@@ -82,6 +88,8 @@ impl Service {
             running: BTreeMap::new(),
             happenings,
             happen,
+            asked: Rest::None,
+            on_battery: false,
             status,
             shown,
         }
@@ -102,6 +110,7 @@ impl Service {
         }
         self.take_in(Happening::Job(self.sets()));
         let mut stopped = pin!(signalled());
+        let mut power = tokio::time::interval(POWER_EVERY);
         let ended = loop {
             let happening = tokio::select! {
                 Some(happening) = self.happenings.recv() => happening,
@@ -109,6 +118,10 @@ impl Service {
                 () = tokio::time::sleep(LOOK_EVERY), if self.is_lacking() => {
                     self.look_again();
                     Happening::Job(Event::Tick)
+                }
+                _ = power.tick(), if self.jobs.has_own_work() => {
+                    self.on_battery = battery::is_in_use();
+                    Happening::Job(Event::Rest(self.rest()))
                 }
                 Some(left) = nodes.join_next() => match self.left(left, nodes.is_empty()) {
                     Some(failure) => break Err(failure),
@@ -172,13 +185,22 @@ impl Service {
     }
 
     fn asked(&mut self, command: Command) {
-        let rest = match command {
+        self.asked = match command {
             Command::Pause { proofs: false } => Rest::Asked,
             Command::Pause { proofs: true } => Rest::AskedProofsToo,
             Command::Resume => Rest::None,
             Command::Reload => return,
         };
-        self.jobs.handle(unix_now(), Event::Rest(rest));
+        let rest = Event::Rest(self.rest());
+        self.jobs.handle(unix_now(), rest);
+    }
+
+    /// Whether work is to rest: what people ask for, and else the battery.
+    fn rest(&self) -> Rest {
+        match self.asked {
+            Rest::None if self.on_battery => Rest::Battery,
+            asked => asked,
+        }
     }
 
     fn is_lacking(&self) -> bool {
@@ -227,7 +249,8 @@ impl Service {
                     holding.scrubbed(unix_now());
                 }
             }
-            Action::Idle => {}
+            // RandomX and its dataset are made again when they are needed.
+            Action::Idle => self.tools.pows.release(),
         }
     }
 

@@ -18,6 +18,7 @@ pub(super) struct Holding {
     pub(super) set: Set,
     /// Labels that are there.
     pub(super) present: u64,
+    in_reach: bool,
     agenda: Agenda,
 }
 
@@ -36,16 +37,19 @@ impl Holding {
         let data = DataSet::open_share(&directories)?;
         let agenda = data.agenda()?;
         let (set, present) = look(&data, &agenda)?;
-        Ok(Self { directories, set, present, agenda })
+        Ok(Self { directories, set, present, in_reach: true, agenda })
     }
 
     /// Looks at it again. What cannot be looked at now stays as it was, but cannot be proven.
     pub(super) fn refresh(&mut self) {
         let data = DataSet::open_share(&self.directories);
         match data.and_then(|data| look(&data, &self.agenda)) {
-            Ok((set, present)) => (self.set, self.present) = (set, present),
+            Ok((set, present)) => (self.set, self.present, self.in_reach) = (set, present, true),
             Err(why) => {
-                tracing::warn!("a data set is out of reach: {why}");
+                if self.in_reach {
+                    tracing::warn!("a data set is out of reach: {why}");
+                }
+                self.in_reach = false;
                 self.set.plot.complete = false;
                 self.set.absent = 0;
             }

@@ -276,9 +276,9 @@ impl Jobs {
         self.rest
     }
 
-    /// Whether a proof is wanted.
-    pub(super) fn is_proving(&self) -> bool {
-        self.jobs.values().any(|job| job.task.kind() == Kind::Prove)
+    /// Whether there is work that nobody waits for.
+    pub(super) fn has_own_work(&self) -> bool {
+        self.jobs.values().any(|job| job.task.kind() != Kind::Prove)
     }
 
     fn act(&mut self, action: Action) {

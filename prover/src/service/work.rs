@@ -62,6 +62,13 @@ impl Worker {
             Task::Init(set) => self.own_work(|| self.init(*set)),
             Task::Scrub(set) => self.own_work(|| self.scrub(*set)),
         };
+        match &end {
+            End::Proof(Ok(proof)) => tracing::info!("proof found: nonce {}", proof.nonce.0),
+            End::Proof(Err(ProveFailure::Cancelled)) | End::Stopped | End::Done => {}
+            End::Proof(Err(why)) => tracing::warn!("no proof: {why}"),
+            End::Failed(why) => tracing::warn!("could not go on: {why}"),
+        }
+        tracing::debug!("job {} ends", self.number);
         // Nobody listens when the service ends.
         let _ = self.tell(Event::Ended(self.number, end));
     }
@@ -73,11 +80,17 @@ impl Worker {
 
     /// Waits for our turn, and tells whether it came.
     fn turn(&self, stage: Stage) -> bool {
-        if !self.tell(Event::Wants(self.number, stage)) {
+        let number = self.number;
+        tracing::debug!("job {number} wants: {stage}");
+        if !self.tell(Event::Wants(number, stage)) {
             return false;
         }
         let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.recv().is_ok() && !self.stop.is_set()
+        let comes = turns.recv().is_ok() && !self.stop.is_set();
+        if comes {
+            tracing::debug!("job {number} begins: {stage}");
+        }
+        comes
     }
 
     fn paths(&self, set: usize) -> &[PathBuf] {
