@@ -350,7 +350,9 @@ fn what_was_wanted_before_a_restart_is_wanted_still_and_the_next_is_due_as_it_wa
 fn what_was_recorded_before_a_restart_is_answered() {
     let mut provers = Provers::new(provers().terms);
     provers.recall_verdict(US, CHALLENGE, true);
-    at(&mut provers, 0, Event::Tick);
+    provers.recall_pace(US, START - 10);
+    assert_eq!(at(&mut provers, 0, Event::Tick), []);
+    assert_eq!(provers.deadline(), Some(Time::from_secs(WINDOW - 10)));
     attach(&mut provers, A, 1, &[(the_statement(), WorkState::Proved)]);
     assert_eq!(said(&mut provers, A, proved(0)), [receipt(A, 0)]);
 }
