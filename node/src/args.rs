@@ -222,8 +222,8 @@ pub(crate) struct RemoveArgs {
 #[command(after_help = concat!(
     "Example:\n  postmesh-node identity create\n  postmesh-node run --network devnet\n\n",
     "Provers of this user find the node by themselves: postmesh-prover serve --data-dir DIR\n\n",
-    "Exit codes: 0 stopped on request, or with --once: all proofs are valid · 1 with --once: one is \
-     not, or was not there in time · 2 wrong usage · 3 could not"
+    "Exit codes: 0 stopped on request, or with --once: all proofs are valid · 1 with --once: one \
+     is not, or was not there in time · 2 wrong usage · 3 could not"
 ))]
 pub(crate) struct RunArgs {
     /// mainnet, devnet, standalone, or a network file
@@ -240,8 +240,8 @@ pub(crate) struct RunArgs {
     /// those that were invited may speak [default: off]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
-    /// Seconds from one challenge of an identity to the next, which waits until the last is answered
-    /// or late
+    /// Seconds from one challenge of an identity to the next, which waits until the last is
+    /// answered or late
     #[arg(
         long,
         value_name = "SECONDS",

@@ -144,6 +144,9 @@ impl Node {
         for (_, record) in self.store.latest_proofs(RECEIPTS_MAX)?.into_iter().rev() {
             let Statement { node_id, challenge, .. } = record.statement;
             self.provers.recall_verdict(node_id, challenge, record.verdict == Verdict::Valid);
+            if self.once.is_none() {
+                self.provers.recall_pace(node_id, record.asked_at);
+            }
         }
         for request in self.store.wanted()? {
             if self.provers.serve(request.node_id) {

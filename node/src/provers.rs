@@ -82,6 +82,11 @@ impl Provers {
         self.receipts.add((node_id, challenge), valid);
     }
 
+    /// Recalls, before anything happens, when a challenge of an identity was last drawn.
+    pub(crate) fn recall_pace(&mut self, node_id: NodeId, asked_at: u64) {
+        self.due.insert(node_id, asked_at.saturating_add(self.terms.every));
+    }
+
     /// Takes in what happened.
     pub(crate) fn handle(&mut self, now: Now, event: Event) {
         self.now = now;
