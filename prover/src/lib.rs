@@ -9,6 +9,7 @@ mod args;
 mod background;
 mod check;
 mod commands;
+mod control;
 mod crew;
 mod devices;
 mod init;
@@ -66,6 +67,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Merge(args) => commands::merge(&args),
         Command::Info(args) => commands::info(&args),
         Command::Serve(args) => serve::serve(&args),
+        Command::Status(args) => control::show::status(&args),
+        Command::Top(args) => control::top::top(&args),
+        Command::Pause(args) => control::show::pause(&args),
+        Command::Resume(args) => control::show::resume(&args),
         Command::Pair(args) => nodes::pair(&args),
         Command::Devices(args) => commands::devices(&args),
         Command::Worker => return worker::run(),

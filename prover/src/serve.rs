@@ -5,12 +5,14 @@
 
 use crate::args::{ProofArgs, ServeArgs, WorkArgs};
 use crate::background;
+use crate::control::{Control, notify};
 use crate::devices;
 use crate::nodes::RemoteNode;
 use crate::outcome::{ExitCode, Failure, Result};
 use crate::place;
 use crate::prove::{Hands, Job, ProveError, Surroundings, prove};
 use crate::randomx::Pows;
+use crate::service::status::{SetStatus, Status};
 use crate::session::{Action, Event, Session};
 use crate::settings::{self, Network};
 use crate::stop::{Stop, signalled};
@@ -21,6 +23,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{mpsc, watch};
 use wire::{JobId, PLOTS_MAX, PlotInfo, ProveFailure, Refusal, Stage, TEXT_BYTES_MAX};
 
 /// The first wait for a node that is not there; each further one is twice as long, up to the last.
@@ -88,11 +91,22 @@ pub(crate) fn serve(args: &ServeArgs) -> Result {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let code = runtime.block_on(async {
+        let control = Control::bind(&args.control).await?;
+        tracing::info!("control socket: {}", control.socket().display());
+        if let Some(address) = control.web() {
+            tracing::info!("status and metrics: http://{address}");
+        }
+        let (_status, watched) = watch::channel(Arc::new(prover.status()?));
+        let (commands, _) = mpsc::channel(1);
+        notify::ready();
+        notify::doing("serving");
         tokio::select! {
+            () = control.serve(watched, commands) => Ok(ExitCode::Done),
             stopped = signalled() => stopped.map(|()| ExitCode::Done).map_err(Failure::from),
             ended = redial(prover) => ended,
         }
     });
+    notify::stopping();
     // A proof in progress holds nothing that must be put in order.
     runtime.shutdown_background();
     code
@@ -251,6 +265,31 @@ impl Prover {
     /// The data sets as they are on disk now.
     fn plots(&self) -> Result<Vec<PlotInfo>> {
         self.sets.iter().map(|paths| plot_info(&DataSet::open(paths)?)).collect()
+    }
+
+    /// What is known at the start.
+    fn status(&self) -> Result<Status> {
+        let now = crate::progress::unix_now();
+        let sets = self.sets.iter().zip(self.plots()?);
+        let set = |(directories, plot): (&Vec<PathBuf>, PlotInfo)| SetStatus {
+            node_id: plot.node_id,
+            commitment_atx_id: plot.commitment_atx_id,
+            directories: directories.clone(),
+            disks: vec![],
+            num_units: plot.num_units,
+            labels_per_unit: plot.labels_per_unit,
+            labels_present: 0,
+            complete: plot.complete,
+            outlook: None,
+        };
+        Ok(Status {
+            software: concat!("postmesh-prover ", env!("CARGO_PKG_VERSION")).to_owned(),
+            pid: std::process::id(),
+            started_at: now,
+            now_at: now,
+            sets: sets.map(set).collect(),
+            ..Status::default()
+        })
     }
 
     fn prove(
