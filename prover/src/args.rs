@@ -1,8 +1,10 @@
 //! What was typed.
 
+mod control;
 mod devices;
 mod keep;
 
+pub(crate) use control::{AtArgs, ControlArgs, PauseArgs, ResumeArgs, StatusArgs, TopArgs};
 pub(crate) use devices::{DeviceArg, DevicesArgs};
 pub(crate) use keep::{MergeArgs, MoveArgs, PurgeArgs, ShrinkArgs, UndoArgs, WipeArgs};
 
@@ -63,6 +65,14 @@ pub(crate) enum Command {
     Info(InfoArgs),
     /// Answer a node's requests for proofs
     Serve(ServeArgs),
+    /// Show what running provers do
+    Status(StatusArgs),
+    /// Show it live, in the terminal
+    Top(TopArgs),
+    /// Let running provers rest
+    Pause(PauseArgs),
+    /// Let them go on
+    Resume(ResumeArgs),
     /// Pair with a node on another host, by the code that it printed
     Pair(PairArgs),
     /// List what can compute here, and why something is not used
@@ -98,7 +108,12 @@ impl Args {
             Command::Serve(args) => args.json,
             Command::Pair(args) => args.json,
             Command::Devices(args) => args.json,
-            Command::Worker | Command::Completions { .. } => false,
+            Command::Status(args) => args.json,
+            Command::Top(_)
+            | Command::Pause(_)
+            | Command::Resume(_)
+            | Command::Worker
+            | Command::Completions { .. } => false,
         }
     }
 }
@@ -428,6 +443,8 @@ pub(crate) struct ServeArgs {
     pub(crate) proving: ProvingArgs,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
+    #[command(flatten)]
+    pub(crate) control: ControlArgs,
     /// Logs as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -10,6 +10,7 @@ mod background;
 mod battery;
 mod check;
 mod commands;
+mod control;
 mod crew;
 mod devices;
 mod init;
@@ -69,6 +70,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Merge(args) => commands::merge(&args),
         Command::Info(args) => commands::info(&args),
         Command::Serve(args) => service::serve(&args),
+        Command::Status(args) => control::show::status(&args),
+        Command::Top(args) => control::top::top(&args),
+        Command::Pause(args) => control::show::pause(&args),
+        Command::Resume(args) => control::show::resume(&args),
         Command::Pair(args) => nodes::pair(&args),
         Command::Devices(args) => commands::devices(&args),
         Command::Worker => return worker::run(),

@@ -66,7 +66,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result {
     let jobs = Jobs::new(SessionId(session), tools.network.id, !args.no_fill);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let code = runtime.block_on(Service::new(tools, jobs, holdings).live(nodes));
+    let code = runtime.block_on(Service::new(tools, jobs, holdings).live(nodes, &args.control));
     runtime.shutdown_background();
     code
 }

@@ -6,7 +6,9 @@ use super::jobs::{Action, Event, Jobs, PeerId, Task};
 use super::schedule::Number;
 use super::status::{Command, NodeStatus, Rest, SetStatus, Status};
 use super::work::{Tools, Worker};
+use crate::args::ControlArgs;
 use crate::battery;
+use crate::control::{Control, notify};
 use crate::outcome::{ExitCode, Failure, Result};
 use crate::progress::unix_now;
 use crate::stop::{Stop, signalled};
@@ -39,8 +41,6 @@ pub(super) enum Happening {
     Joined { number: usize, peer: PeerId, to_say: Sender<ToNode> },
     /// A node is not there.
     Absent(usize, String),
-    /// A person asks for something.
-    Asked(Command),
 }
 
 /// A job's thread.
@@ -96,7 +96,11 @@ impl Service {
     }
 
     /// Serves these nodes until it is told to stop, or none of them wants us.
-    pub(super) async fn live(mut self, places: Vec<Place>) -> Result {
+    pub(super) async fn live(mut self, places: Vec<Place>, control: &ControlArgs) -> Result {
+        let (commands, mut asked) = channel(1);
+        if let Some(control) = open(control).await? {
+            tokio::spawn(control.serve(self.shown.subscribe(), commands));
+        }
         let mut nodes = JoinSet::new();
         for (number, place) in places.into_iter().enumerate() {
             self.status.nodes.push(NodeStatus {
@@ -109,11 +113,16 @@ impl Service {
             nodes.spawn(Node { number, place, network, service }.keep_in_touch());
         }
         self.take_in(Happening::Job(self.sets()));
+        notify::ready();
         let mut stopped = pin!(signalled());
         let mut power = tokio::time::interval(POWER_EVERY);
         let ended = loop {
             let happening = tokio::select! {
                 Some(happening) = self.happenings.recv() => happening,
+                Some(command) = asked.recv() => {
+                    self.asked(command);
+                    Happening::Job(Event::Tick)
+                }
                 () = sleep_until(self.jobs.deadline()) => Happening::Job(Event::Tick),
                 () = tokio::time::sleep(LOOK_EVERY), if self.is_lacking() => {
                     self.look_again();
@@ -131,6 +140,7 @@ impl Service {
             };
             self.take_in(happening);
         };
+        notify::stopping();
         self.come_to_rest().await;
         ended
     }
@@ -162,7 +172,6 @@ impl Service {
                 self.look_again();
             }
             Happening::Absent(number, why) => self.note_node(number, false, Some(why)),
-            Happening::Asked(command) => self.asked(command),
         }
         while let Some(action) = self.jobs.poll() {
             self.act(action);
@@ -339,6 +348,24 @@ fn shown(holding: &Holding) -> SetStatus {
         complete: set.plot.complete,
         outlook: None,
     }
+}
+
+/// The doors for people. A service without any still serves nodes, unless one was asked for.
+async fn open(args: &ControlArgs) -> Result<Option<Control>> {
+    let control = match Control::bind(args).await {
+        Ok(control) => control,
+        Err(failure) if args.http.is_some() || args.at.control.is_some() => return Err(failure),
+        Err(Failure::Usage(why)) => return Err(Failure::Usage(why)),
+        Err(Failure::CouldNot(why)) => {
+            tracing::warn!("`status` and `top` will not find this prover: {why:#}");
+            return Ok(None);
+        }
+    };
+    tracing::info!("control socket: {}", control.socket().display());
+    if let Some(address) = control.web() {
+        tracing::info!("status and metrics: http://{address}");
+    }
+    Ok(Some(control))
 }
 
 /// Sleeps until a time in seconds since 1970; for ever where there is none.
