@@ -4,7 +4,7 @@ use super::dial::{Node, Place};
 use super::holding::Holding;
 use super::jobs::{Action, Event, Jobs, PeerId, Task};
 use super::schedule::Number;
-use super::status::{Command, NodeStatus, Rest, SetStatus, Status};
+use super::status::{Command, JobState, NodeStatus, Rest, SetStatus, Status};
 use super::work::{Tools, Worker};
 use crate::args::ControlArgs;
 use crate::battery;
@@ -62,6 +62,8 @@ pub(super) struct Service {
     /// What a person asked for.
     asked: Rest,
     on_battery: bool,
+    /// What the service manager was told.
+    doing: String,
     status: Status,
     shown: watch::Sender<Arc<Status>>,
 }
@@ -90,6 +92,7 @@ impl Service {
             happen,
             asked: Rest::None,
             on_battery: false,
+            doing: String::new(),
             status,
             shown,
         }
@@ -332,6 +335,13 @@ impl Service {
         self.status.jobs = self.jobs.status();
         self.status.sets = self.holdings.iter().map(shown).collect();
         self.shown.send_replace(Arc::new(self.status.clone()));
+        let nodes = self.status.nodes.iter().filter(|node| node.connected).count();
+        let at_work = self.status.jobs.iter().filter(|job| job.state == JobState::Working).count();
+        let doing = format!("{nodes} nodes, {} data sets, {at_work} jobs", self.holdings.len());
+        if doing != self.doing {
+            notify::doing(&doing);
+            self.doing = doing;
+        }
     }
 }
 
