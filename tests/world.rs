@@ -64,6 +64,13 @@ impl World {
         command.args(arguments).env("POSTMESH_HOME", self.path("home"));
         command.env("POSTMESH_SOCKET", self.path("run/node.sock")).env_remove("POSTMESH_LOG");
         command.env("POSTMESH_CACHE", self.path("cache"));
+        // Nothing of the user who runs the tests.
+        command
+            .env("XDG_RUNTIME_DIR", self.path("user"))
+            .env("XDG_CONFIG_HOME", self.path("config"));
+        for name in ["POSTMESH_CONTROL", "POSTMESH_PROVER_CONFIG", "NOTIFY_SOCKET"] {
+            command.env_remove(name);
+        }
         command.stdin(Stdio::null());
         command
     }

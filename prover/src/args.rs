@@ -4,7 +4,10 @@ mod control;
 mod devices;
 mod keep;
 
-pub(crate) use control::{AtArgs, ControlArgs, PauseArgs, ResumeArgs, StatusArgs, TopArgs};
+pub(crate) use control::{
+    AtArgs, ConfigArgs, ConfigCommand, ConfigShowArgs, ControlArgs, PauseArgs, ResumeArgs,
+    StatusArgs, TopArgs,
+};
 pub(crate) use devices::{DeviceArg, DevicesArgs};
 pub(crate) use keep::{MergeArgs, MoveArgs, PurgeArgs, ShrinkArgs, UndoArgs, WipeArgs};
 
@@ -15,6 +18,7 @@ use clap_complete::Shell;
 use link::Code;
 use post::k2pow::Difficulty;
 use post::{AtxId, Challenge, NodeId};
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -73,6 +77,8 @@ pub(crate) enum Command {
     Pause(PauseArgs),
     /// Let them go on
     Resume(ResumeArgs),
+    /// Show the configuration of `serve`, or have it read again
+    Config(ConfigArgs),
     /// Pair with a node on another host, by the code that it printed
     Pair(PairArgs),
     /// List what can compute here, and why something is not used
@@ -109,6 +115,7 @@ impl Args {
             Command::Pair(args) => args.json,
             Command::Devices(args) => args.json,
             Command::Status(args) => args.json,
+            Command::Config(args) => args.json(),
             Command::Top(_)
             | Command::Pause(_)
             | Command::Resume(_)
@@ -422,6 +429,10 @@ pub(crate) struct InfoArgs {
     "Exit codes: 0 stopped on request · 2 wrong usage · 3 could not (disk, another network)"
 ))]
 pub(crate) struct ServeArgs {
+    /// A TOML file that says what flags do not [default: postmesh/prover.toml in the user's
+    /// configuration, if it is there]
+    #[arg(long, value_name = "FILE", env = "POSTMESH_PROVER_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// The node's socket [default: the well-known one of this user]
@@ -448,6 +459,9 @@ pub(crate) struct ServeArgs {
     /// Logs as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// The whole command line, so that the configuration can be read again.
+    #[arg(skip)]
+    pub(crate) typed: Vec<OsString>,
 }
 
 /// Where a prover keeps what it knows of nodes on other hosts.

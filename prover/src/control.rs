@@ -183,5 +183,14 @@ async fn converse(stream: Box<dyn Stream>, routes: Router, bounds: Bounds) {
     }
 }
 
+/// The rows of the first table below a heading of docs/service.md.
+#[cfg(test)]
+pub(crate) fn documented(heading: &str) -> Vec<&'static str> {
+    let page = include_str!("../../docs/service.md");
+    let lines = page.lines().skip_while(|line| *line != heading);
+    let table = lines.skip_while(|line| !line.starts_with('|'));
+    table.take_while(|line| line.starts_with('|')).skip(2).collect()
+}
+
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ mod background;
 mod battery;
 mod check;
 mod commands;
+mod config;
 mod control;
 mod crew;
 mod devices;
@@ -39,8 +40,7 @@ use outcome::Failure;
 pub use progress::{date, human_time};
 pub use proof_file::{BadProofFile, ProofFile};
 
-use args::{Args, Command};
-use clap::Parser;
+use args::{Command, ConfigCommand};
 use std::ffi::OsString;
 
 /// Name and version of the program.
@@ -49,9 +49,10 @@ const SOFTWARE: &str = concat!("postmesh-prover ", env!("CARGO_PKG_VERSION"));
 /// Runs the prover as a process would, with the program's name as the first argument, and returns
 /// the exit code. Answers go to stdout, everything else to stderr.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(arguments) {
+    let typed: Vec<OsString> = arguments.into_iter().collect();
+    let args = match config::parse(&typed) {
         Ok(args) => args,
-        Err(error) => return outcome::of_clap(&error),
+        Err(code) => return code,
     };
     outcome::logs(args.json());
     let result = match args.command {
@@ -74,6 +75,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Top(args) => control::top::top(&args),
         Command::Pause(args) => control::show::pause(&args),
         Command::Resume(args) => control::show::resume(&args),
+        Command::Config(args) => match args.command {
+            ConfigCommand::Show(args) => config::show(&args),
+            ConfigCommand::Reload(at) => control::show::reload(&at),
+        },
         Command::Pair(args) => nodes::pair(&args),
         Command::Devices(args) => commands::devices(&args),
         Command::Worker => return worker::run(),

@@ -1,6 +1,7 @@
 //! What was typed about running provers: how they are reached, shown and told to rest.
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, Subcommand};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -29,7 +30,7 @@ pub(crate) struct ControlArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = concat!(
     "Example:\n  postmesh-prover status --json\n\n",
-    "Exit codes: 0 every prover answered · 2 wrong usage · 3 no prover runs, or one does not answer"
+    "Exit codes: 0 every prover answered · 2 wrong usage · 3 no prover runs, or one is silent"
 ))]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
@@ -43,7 +44,7 @@ pub(crate) struct StatusArgs {
 #[command(after_help = concat!(
     "Example:\n  postmesh-prover pause --proofs\n\n",
     "Proofs go on unless --proofs says otherwise: one that is late costs its reward.\n\n",
-    "Exit codes: 0 every prover was asked · 2 wrong usage · 3 no prover runs, or one does not answer"
+    "Exit codes: 0 every prover was asked · 2 wrong usage · 3 no prover runs, or one is silent"
 ))]
 pub(crate) struct PauseArgs {
     #[command(flatten)]
@@ -56,7 +57,7 @@ pub(crate) struct PauseArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = concat!(
     "Example:\n  postmesh-prover resume\n\n",
-    "Exit codes: 0 every prover was asked · 2 wrong usage · 3 no prover runs, or one does not answer"
+    "Exit codes: 0 every prover was asked · 2 wrong usage · 3 no prover runs, or one is silent"
 ))]
 pub(crate) struct ResumeArgs {
     #[command(flatten)]
@@ -73,4 +74,50 @@ pub(crate) struct ResumeArgs {
 pub(crate) struct TopArgs {
     #[command(flatten)]
     pub(crate) at: AtArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+impl ConfigArgs {
+    pub(crate) fn json(&self) -> bool {
+        match &self.command {
+            ConfigCommand::Show(args) => args.json,
+            ConfigCommand::Reload(_) => false,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print what `serve` would do with the configuration file and environment as they are
+    Show(ConfigShowArgs),
+    /// Have running provers read their configuration again; what cannot change while they run, they
+    /// say in their logs
+    Reload(AtArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = concat!(
+    "Example:\n  postmesh-prover config show --origin -- --nonces 288\n\n",
+    "A flag is stronger than the environment, that than the file, that than a default. The file \
+     is never written.\n\n",
+    "Exit codes: 0 done · 2 wrong usage, or the file says something wrong"
+))]
+pub(crate) struct ConfigShowArgs {
+    /// The file [default: as for `serve`]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Say where each value comes from
+    #[arg(long)]
+    pub(crate) origin: bool,
+    /// Print it as JSON, with where each value comes from
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Flags of `serve`
+    #[arg(last = true, value_name = "FLAGS")]
+    pub(crate) flags: Vec<OsString>,
 }

@@ -232,3 +232,25 @@ fn encode(
         _ => encoder.encode_gauge(&number),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_every_metric() {
+        let row = |metric: &Metric| {
+            let (suffix, kind) = match metric.kind {
+                MetricType::Counter => ("_total", "counter"),
+                _ => ("", "gauge"),
+            };
+            let labels: Vec<String> =
+                metric.labels.iter().map(|label| format!("`{label}`")).collect();
+            let (name, labels) = (metric.name, labels.join(", "));
+            format!("| `postmesh_prover_{name}{suffix}` | {kind} | {labels} | {} |", metric.help)
+        };
+        let rows: Vec<String> = METRICS.iter().map(row).collect();
+        let documented = crate::control::documented("## Metrics");
+        assert!(rows == documented, "docs/service.md should have:\n{}", rows.join("\n"));
+    }
+}

@@ -36,6 +36,11 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result {
     tell(&args.at, Command::Resume, "to go on")
 }
 
+/// `config reload`
+pub(crate) fn reload(at: &AtArgs) -> Result {
+    tell(at, Command::Reload, "to read its configuration again")
+}
+
 fn tell(at: &AtArgs, command: Command, what: &str) -> Result {
     run(async {
         let mut failed = None;

@@ -20,6 +20,8 @@ const BAR: usize = 24;
 pub(super) struct View {
     provers: Vec<(Client, Arc<Status>)>,
     at: usize,
+    /// Whether a person chose; else it is the first one.
+    by_hand: bool,
     /// What came of the last key.
     pub(super) message: Option<String>,
 }
@@ -30,8 +32,8 @@ impl View {
             Ok(known) => self.provers[known].1 = status,
             Err(place) => {
                 self.provers.insert(place, (client, status));
-                // Whoever is looked at stays so.
-                if place <= self.at && self.provers.len() > 1 {
+                // Whoever was chosen stays so.
+                if self.by_hand && place <= self.at {
                     self.at += 1;
                 }
             }
@@ -58,6 +60,7 @@ impl View {
     pub(super) fn step(&mut self, by: isize) {
         let count = self.provers.len().max(1);
         self.at = self.at.saturating_add_signed(by + count as isize) % count;
+        self.by_hand = true;
         self.message = None;
     }
 }
@@ -199,9 +202,12 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_is_looked_at_stays_so_when_others_come_and_go() {
+    fn the_one_that_was_chosen_stays_so_when_others_come_and_go() {
         let mut view = view(3);
+        view.went(&Client::at(Path::new("/run/01.sock")));
+        view.said(Client::at(Path::new("/run/01.sock")), Arc::new(busy()));
         let path = |view: &View| view.chosen().unwrap().path().to_path_buf();
+        assert_eq!(path(&view), Path::new("/run/01.sock"));
         view.step(1);
         assert_eq!(path(&view), Path::new("/run/02.sock"));
         let first = Client::at(Path::new("/run/00.sock"));
