@@ -143,7 +143,7 @@ impl World {
     /// A running prover of the data in `data`.
     pub(crate) fn start_prover(&self, network: &Path) -> Process {
         // An endless k2pow would call for fast mode, whose dataset takes minutes.
-        let mut command = self.prover(&["serve", "--randomx", "light"]);
+        let mut command = self.prover(&["serve", "--randomx", "light", "--no-fill"]);
         command.arg("--network").arg(network).arg("--data-dir").arg(self.path("data"));
         Process::start(command)
     }

@@ -11,8 +11,8 @@ pub(crate) fn is_in_use() -> bool {
     false
 }
 
-/// Whether a battery of the machine (not of a mouse: those have the scope `Device`) gives power, and
-/// nothing else does. A UPS that is on line shows as mains.
+/// Whether a battery of the machine (not of a mouse: those have the scope `Device`) gives power,
+/// and nothing else does. A UPS that is on line shows as mains.
 ///
 /// As Linux documents it in `Documentation/ABI/testing/sysfs-class-power`.
 #[cfg(any(target_os = "linux", test))]

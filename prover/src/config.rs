@@ -38,7 +38,6 @@ pub(crate) fn parse(typed: &[OsString]) -> std::result::Result<Args, ExitCode> {
 }
 
 /// The same again, with the file and the environment as they are now.
-#[cfg_attr(not(test), expect(dead_code, reason = "for `Command::Reload`, which nobody heeds yet"))]
 pub(crate) fn again(args: &ServeArgs) -> Result<ServeArgs> {
     let usage = |error: clap::Error| Failure::usage(first_line(&error));
     let resolved = Resolved::of(&args.typed).map_err(|refusal| match refusal {

@@ -1,6 +1,6 @@
 //! RandomX for this process: made when first needed, in the mode that repays itself and that there
-//! is memory for, and kept until it is released. The dataset of 2 GiB is made by one process of this
-//! user at a time.
+//! is memory for, and kept until it is released. The dataset of 2 GiB is made by one process of
+//! this user at a time.
 
 use crate::args::RandomXArg;
 use crate::memory::Available;

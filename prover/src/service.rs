@@ -19,11 +19,10 @@ mod schedule;
 pub(crate) mod status;
 mod work;
 
-use crate::args::{ProofArgs, ServeArgs};
+use crate::args::ServeArgs;
 use crate::nodes::RemoteNode;
 use crate::outcome::Result;
-use crate::randomx::Pows;
-use crate::{devices, place, settings};
+use crate::{place, settings};
 use dial::Place;
 use drive::Service;
 use holding::Holding;
@@ -50,15 +49,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result {
         );
     }
     let nodes = nodes(args)?;
-    let (threads, pace) = (settings::threads(&args.work).get(), settings::pace(&args.work));
-    let tools = Tools {
-        network: settings::network(&args.network, &ProofArgs::default())?,
-        sets: holdings.iter().map(|holding| holding.directories.clone()).collect(),
-        nonces: settings::nonces(args.proving.nonces)?,
-        work: args.work.clone(),
-        pows: Pows::new(args.proving.randomx, threads, pace),
-        hands: devices::hands(&args.work)?,
-    };
+    let tools = Tools::of(args, &holdings)?;
     let mut session = [0; 16];
     getrandom::fill(&mut session)
         .map_err(|error| anyhow::anyhow!("the system has no randomness: {error}"))
@@ -66,7 +57,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result {
     let jobs = Jobs::new(SessionId(session), tools.network.id, !args.no_fill);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let code = runtime.block_on(Service::new(tools, jobs, holdings).live(nodes, &args.control));
+    let code = runtime.block_on(Service::new(tools, jobs, holdings).live(nodes, args));
     runtime.shutdown_background();
     code
 }

@@ -6,8 +6,9 @@ use super::jobs::{Action, Event, Jobs, PeerId, Task};
 use super::schedule::Number;
 use super::status::{Command, JobState, NodeStatus, Rest, SetStatus, Status};
 use super::work::{Tools, Worker};
-use crate::args::ControlArgs;
+use crate::args::{ControlArgs, ServeArgs};
 use crate::battery;
+use crate::config;
 use crate::control::{Control, notify};
 use crate::outcome::{ExitCode, Failure, Result};
 use crate::progress::unix_now;
@@ -99,9 +100,9 @@ impl Service {
     }
 
     /// Serves these nodes until it is told to stop, or none of them wants us.
-    pub(super) async fn live(mut self, places: Vec<Place>, control: &ControlArgs) -> Result {
+    pub(super) async fn live(mut self, places: Vec<Place>, args: &ServeArgs) -> Result {
         let (commands, mut asked) = channel(1);
-        if let Some(control) = open(control).await? {
+        if let Some(control) = open(&args.control).await? {
             tokio::spawn(control.serve(self.shown.subscribe(), commands));
         }
         let mut nodes = JoinSet::new();
@@ -123,7 +124,7 @@ impl Service {
             let happening = tokio::select! {
                 Some(happening) = self.happenings.recv() => happening,
                 Some(command) = asked.recv() => {
-                    self.asked(command);
+                    self.asked(command, args);
                     Happening::Job(Event::Tick)
                 }
                 () = sleep_until(self.jobs.deadline()) => Happening::Job(Event::Tick),
@@ -139,7 +140,9 @@ impl Service {
                     Some(failure) => break Err(failure),
                     None => continue,
                 },
-                signal = &mut stopped => break signal.map(|()| ExitCode::Done).map_err(Failure::from),
+                signal = &mut stopped => {
+                    break signal.map(|()| ExitCode::Done).map_err(Failure::from);
+                }
             };
             self.take_in(happening);
         };
@@ -196,15 +199,37 @@ impl Service {
         self.jobs.handle(unix_now(), event);
     }
 
-    fn asked(&mut self, command: Command) {
+    fn asked(&mut self, command: Command, args: &ServeArgs) {
         self.asked = match command {
             Command::Pause { proofs: false } => Rest::Asked,
             Command::Pause { proofs: true } => Rest::AskedProofsToo,
             Command::Resume => Rest::None,
-            Command::Reload => return,
+            Command::Reload => return self.reload(args),
         };
         let rest = Event::Rest(self.rest());
         self.jobs.handle(unix_now(), rest);
+    }
+
+    /// Takes up what can change while it runs: how the next jobs work, and whether labels are made.
+    fn reload(&mut self, args: &ServeArgs) {
+        let read = config::again(args).and_then(|args| {
+            let tools = Tools::of(&args, &self.holdings)?;
+            Ok((tools, !args.no_fill))
+        });
+        match read {
+            Ok((tools, fills)) => {
+                self.tools = Arc::new(tools);
+                self.jobs.fill(fills);
+                tracing::info!(
+                    "the configuration was read again, for jobs that begin from now on; nodes, \
+                     sockets, data directories and the network need a restart"
+                );
+            }
+            Err(Failure::Usage(why)) => tracing::warn!("the configuration stays as it is: {why}"),
+            Err(Failure::CouldNot(why)) => {
+                tracing::warn!("the configuration stays as it is: {why:#}");
+            }
+        }
     }
 
     /// Whether work is to rest: what people ask for, and else the battery.

@@ -34,7 +34,7 @@ impl Holding {
     }
 
     fn open(directories: Vec<PathBuf>) -> std::result::Result<Self, PlotError> {
-        let data = DataSet::open_share(&directories)?;
+        let data = DataSet::open(&directories)?;
         let agenda = data.agenda()?;
         let (set, present) = look(&data, &agenda)?;
         Ok(Self { directories, set, present, in_reach: true, agenda })
@@ -42,7 +42,7 @@ impl Holding {
 
     /// Looks at it again. What cannot be looked at now stays as it was, but cannot be proven.
     pub(super) fn refresh(&mut self) {
-        let data = DataSet::open_share(&self.directories);
+        let data = DataSet::open(&self.directories);
         match data.and_then(|data| look(&data, &self.agenda)) {
             Ok((set, present)) => (self.set, self.present, self.in_reach) = (set, present, true),
             Err(why) => {
@@ -79,7 +79,7 @@ impl Holding {
 
     /// A proof is better made without an agenda than not at all.
     fn save(&self) {
-        let data = DataSet::open_share(&self.directories);
+        let data = DataSet::open(&self.directories);
         if let Err(why) = data.and_then(|data| data.save_agenda(&self.agenda)) {
             tracing::warn!("a restart would forget what was asked for: {why}");
         }
@@ -92,7 +92,7 @@ fn look(data: &DataSet, agenda: &Agenda) -> std::result::Result<(Set, u64), Plot
     let files = data.survey()?;
     let count = |range: std::ops::Range<u64>| range.end.saturating_sub(range.start);
     let absent = files.iter().map(|file| count(file.absent())).sum();
-    let is_whole = !data.is_share() && files.iter().all(|file| file.complete().is_ok());
+    let is_whole = files.iter().all(|file| file.complete().is_ok());
     let plot = PlotInfo {
         node_id: metadata.node_id,
         commitment_atx_id: metadata.commitment_atx_id,

@@ -214,6 +214,11 @@ impl Jobs {
         }
     }
 
+    /// Whether labels that are missing are to be made, from now on.
+    pub(super) fn fill(&mut self, fills: bool) {
+        self.fills = fills;
+    }
+
     /// Takes up what was written down of a data set.
     pub(super) fn remember(&mut self, set: usize, request: Request) {
         if request.network != self.network {

@@ -2,9 +2,10 @@
 //! wish to stop.
 
 use super::drive::Happening;
+use super::holding::Holding;
 use super::jobs::{End, Event, Task};
 use super::schedule::Number;
-use crate::args::WorkArgs;
+use crate::args::{ProofArgs, ServeArgs, WorkArgs};
 use crate::check::Check;
 use crate::init::Init;
 use crate::make::{MakeError, draw_below};
@@ -39,6 +40,21 @@ pub(super) struct Tools {
     pub(super) work: WorkArgs,
     pub(super) pows: Pows,
     pub(super) hands: Hands,
+}
+
+impl Tools {
+    /// What the flags say.
+    pub(super) fn of(args: &ServeArgs, holdings: &[Holding]) -> Result<Self> {
+        let threads = settings::threads(&args.work).get();
+        Ok(Self {
+            network: settings::network(&args.network, &ProofArgs::default())?,
+            sets: holdings.iter().map(|holding| holding.directories.clone()).collect(),
+            nonces: settings::nonces(args.proving.nonces)?,
+            work: args.work.clone(),
+            pows: Pows::new(args.proving.randomx, threads, settings::pace(&args.work)),
+            hands: devices::hands(&args.work)?,
+        })
+    }
 }
 
 /// A job on its thread.
@@ -167,7 +183,7 @@ impl Worker {
     fn init(&self, set: usize) -> Result<()> {
         let (tools, paths) = (&*self.tools, self.paths(set));
         let _locks = Lock::exclusive_all(paths.iter().map(PathBuf::as_path))?;
-        let mut set = DataSet::open_share(paths)?;
+        let mut set = DataSet::open(paths)?;
         let n = crate::commands::scrypt_n(&set, &tools.network)?;
         set.reserve()?;
         let devices = devices::chosen(&tools.work)?;
@@ -184,7 +200,7 @@ impl Worker {
     fn scrub(&self, set: usize) -> Result<()> {
         let (tools, paths) = (&*self.tools, self.paths(set));
         let _locks = Lock::shared_all(paths.iter().map(PathBuf::as_path))?;
-        let set = DataSet::open_share(paths)?;
+        let set = DataSet::open(paths)?;
         let n = crate::commands::scrypt_n(&set, &tools.network)?;
         let devices = devices::chosen(&tools.work)?;
         let mut crew = crew::of(&devices, &tools.work, set.metadata().commitment(), n);
