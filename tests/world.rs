@@ -148,7 +148,8 @@ impl World {
         Process::start(command)
     }
 
-    /// Every file in `data` and its bytes; locks, the journal of a proof and the agenda are not data.
+    /// Every file in `data` and its bytes; locks, the journal of a proof and the agenda are not
+    /// data.
     pub(crate) fn data(&self) -> BTreeMap<String, Vec<u8>> {
         let entries = fs::read_dir(self.path("data")).unwrap().map(|entry| entry.unwrap());
         let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
