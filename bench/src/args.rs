@@ -48,6 +48,8 @@ pub(crate) enum Command {
     All(AllArgs),
     /// How likely a proof is there in time, and with how many nonces and threads
     Forecast(ForecastArgs),
+    /// How much a program is delayed by another that runs at the same time
+    Beside(BesideArgs),
     /// What changed between two results; or one of these and another program, in turns
     Compare(CompareArgs),
 }
@@ -62,7 +64,7 @@ impl Command {
             Self::Pow(args) => Some(&args.common.output),
             Self::Disk(args) => Some(&args.output),
             Self::Forecast(args) => Some(&args.output),
-            Self::All(_) | Self::Compare(_) => None,
+            Self::All(_) | Self::Beside(_) | Self::Compare(_) => None,
         }
     }
 }
@@ -359,6 +361,29 @@ pub(crate) struct CompareArgs {
     /// Ours: init, prove, pow or disk, and its arguments
     #[arg(last = true, requires = "against", value_name = "SUBCOMMAND ARGS")]
     pub(crate) ours: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Example:
+  postmesh-bench beside --burden 'postmesh-prover init --background --data-dir /mnt/new …' \\
+      -- postmesh-prover prove --data-dir /mnt/space --challenge …
+
+The burden runs in a shell. It is started before each second run and killed after it, and must have
+enough to do.")]
+pub(crate) struct BesideArgs {
+    /// The other program, as a shell would take it
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) burden: String,
+    /// How often each runs
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub(crate) runs: NonZeroU32,
+    /// Print one JSON object on one line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The program that is timed, and its arguments
+    #[arg(last = true, required = true, value_name = "PROGRAM ARGS")]
+    pub(crate) program: Vec<String>,
 }
 
 #[cfg(test)]

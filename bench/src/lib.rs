@@ -9,6 +9,7 @@
 
 mod all;
 mod args;
+mod beside;
 mod buffer;
 mod changes;
 mod chart;
@@ -64,6 +65,7 @@ fn measure(command: &Command) -> outcome::Result {
         Command::Disk(args) => disk::run(args).and_then(|it| put(&[it], &args.output)),
         Command::All(args) => all::run(args),
         Command::Forecast(args) => forecast::run(args),
+        Command::Beside(args) => beside::run(args).and_then(|it| show(&it, args.json)),
         Command::Compare(args) => match &args.against {
             Some(against) => compare::run(args, against).and_then(|it| show(&it, args.json)),
             None => changes::run(args),

@@ -179,6 +179,35 @@ pub(crate) struct Pair {
     pub(crate) ratio: f64,
 }
 
+/// What a program is delayed by another.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Beside {
+    pub(crate) bench: &'static str,
+    /// The program that was timed.
+    pub(crate) program: String,
+    /// The other's command.
+    pub(crate) burden: String,
+    pub(crate) unit: &'static str,
+    pub(crate) alone: Summary,
+    pub(crate) beside: Summary,
+    /// How much longer it took, as a share of its time alone: the median of the pairs.
+    pub(crate) delay: f64,
+    pub(crate) delay_min: f64,
+    pub(crate) delay_max: f64,
+    /// Every pair of runs, in order.
+    pub(crate) pairs: Vec<BesidePair>,
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
+}
+
+/// A run alone and the next one, beside the other program; seconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct BesidePair {
+    pub(crate) alone: f64,
+    pub(crate) beside: f64,
+    pub(crate) delay: f64,
+}
+
 /// Prints a line.
 pub(crate) fn print(text: &str) -> Result {
     Ok(writeln!(std::io::stdout(), "{text}")?)
