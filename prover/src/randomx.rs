@@ -1,5 +1,9 @@
 //! RandomX for this process: made when first needed, in the mode that repays itself and that there
-//! is memory for, and kept.
+//! is memory for, and kept until it is released.
+//!
+//! One process of a user fills a dataset at a time: two provers on one host would take 2 GiB twice.
+//! Whoever does holds a lock in the user's runtime directory for as long as the dataset lives; the
+//! others hash in light mode meanwhile.
 
 use crate::args::RandomXArg;
 use crate::memory::Available;
@@ -8,8 +12,9 @@ use crate::planner::expected_hashes;
 use post::k2pow::Difficulty;
 use pow::{Mode, PowFault, Puzzle, RandomX, SolveError, Watch};
 use std::fmt;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Light hashes that filling the dataset costs: 34 million items, of which a hash uses 16,384.
 const FAST_COSTS_HASHES: f64 = 2080.0;
@@ -20,18 +25,52 @@ const FAST_BYTES: u64 = (2080 + 256) << 20;
 /// What fast mode leaves to others.
 const HEADROOM_BYTES: u64 = 1 << 30;
 
+/// The file that is locked while a dataset is there.
+const LOCK_FILE: &str = "randomx-fast.lock";
+
 /// The process's RandomX.
 #[derive(Debug)]
 pub(crate) struct Pows {
     choice: RandomXArg,
     threads: usize,
     pace: Pace,
-    made: Mutex<Option<Arc<RandomX>>>,
+    /// Where the lock lies; `None` where it is of no use.
+    lock: Option<PathBuf>,
+    state: Mutex<State>,
+}
+
+/// What was made, and what was said of it.
+#[derive(Debug, Default)]
+struct State {
+    randomx: Option<Arc<RandomX>>,
+    /// Held while there is a dataset.
+    lock: Option<File>,
+    /// Whether it was told that another process has the dataset.
+    told: bool,
 }
 
 impl Pows {
     pub(crate) fn new(choice: RandomXArg, threads: usize, pace: Pace) -> Self {
-        Self { choice, threads, pace, made: Mutex::new(None) }
+        // Where there is no such directory, each process is on its own.
+        let lock = link::meeting_place().ok().map(|directory| directory.join(LOCK_FILE));
+        Self { choice, threads, pace, lock, state: Mutex::default() }
+    }
+
+    /// Gives the memory back, if nobody is hashing: up to 2 GiB. Whether there is none now. What
+    /// hashes next makes it anew.
+    pub(crate) fn release(&self) -> bool {
+        // Whoever holds this is making it just now, which takes minutes.
+        let Ok(mut state) = self.state.try_lock() else { return false };
+        // Clones are made under the lock only: the last one cannot be joined by another.
+        let idle = state.randomx.as_ref().is_none_or(|randomx| Arc::strong_count(randomx) == 1);
+        if idle {
+            *state = State::default();
+        }
+        idle
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// RandomX for solving `groups` puzzles of this (scaled) difficulty.
@@ -69,13 +108,21 @@ impl Pows {
         choose: impl FnOnce() -> (Mode, Reason),
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Arc<RandomX>, PowFault> {
-        let mut made = self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let there = made.as_ref().map(|randomx| (randomx.mode(), Arc::clone(randomx)));
-        if let Some((Mode::Fast, randomx)) = there {
-            return Ok(randomx);
+        let mut state = self.state();
+        let there = state.randomx.clone();
+        if let Some(randomx) = there.as_ref().filter(|randomx| randomx.mode() == Mode::Fast) {
+            return Ok(Arc::clone(randomx));
         }
-        let (wanted, reason) = choose();
-        if let Some((Mode::Light, randomx)) = there.filter(|_| wanted == Mode::Light) {
+        let (mut wanted, mut reason) = choose();
+        let turn = if wanted == Mode::Fast { self.turn() } else { Turn::Ours(None) };
+        if matches!(turn, Turn::Others) {
+            (wanted, reason) = elsewhere(self.choice);
+            if there.is_some() && !state.told {
+                tracing::info!("light mode: {reason}");
+            }
+            state.told = true;
+        }
+        if let Some(randomx) = there.filter(|_| wanted == Mode::Light) {
             return Ok(randomx);
         }
         let rest = |worked| self.pace.after(worked, stop);
@@ -92,9 +139,50 @@ impl Pows {
             Reason::ToVerify => tracing::debug!("{randomx}: {reason}"),
             _ => tracing::info!("{randomx}: {reason}"),
         }
+        state.lock = turn.lock().filter(|_| randomx.mode() == Mode::Fast);
         let randomx = Arc::new(randomx);
-        *made = Some(Arc::clone(&randomx));
+        state.randomx = Some(Arc::clone(&randomx));
         Ok(randomx)
+    }
+
+    /// Whether it is our turn to fill a dataset.
+    fn turn(&self) -> Turn {
+        let Some(path) = &self.lock else { return Turn::Ours(None) };
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+        let locked = opened.map(|file| (file.try_lock(), file));
+        match locked {
+            Ok((Ok(()), file)) => Turn::Ours(Some(file)),
+            Ok((Err(TryLockError::WouldBlock), _)) => Turn::Others,
+            Ok((Err(TryLockError::Error(why)), _)) | Err(why) => {
+                tracing::debug!("no lock at {}: {why}", path.display());
+                Turn::Ours(None)
+            }
+        }
+    }
+}
+
+/// Whose turn it is to have a dataset.
+enum Turn {
+    /// Ours, for as long as this file is open, if there is one.
+    Ours(Option<File>),
+    /// Another process's.
+    Others,
+}
+
+impl Turn {
+    fn lock(self) -> Option<File> {
+        match self {
+            Self::Ours(file) => file,
+            Self::Others => None,
+        }
+    }
+}
+
+/// The mode where another process of this host has a dataset.
+fn elsewhere(choice: RandomXArg) -> (Mode, Reason) {
+    match choice {
+        RandomXArg::Fast => (Mode::Fast, Reason::Besides),
+        RandomXArg::Auto | RandomXArg::Light => (Mode::Light, Reason::Elsewhere),
     }
 }
 
@@ -108,6 +196,10 @@ enum Reason {
     DoesNotRepay(f64),
     /// Bytes there are.
     NoMemory(u64),
+    /// Another process of this host has the dataset.
+    Elsewhere,
+    /// The same, and fast mode was asked for.
+    Besides,
 }
 
 impl fmt::Display for Reason {
@@ -129,6 +221,14 @@ impl fmt::Display for Reason {
                     "{there:.1} GiB of memory are available, and fast mode wants {needed:.1} GiB \
                      (--randomx fast insists)"
                 )
+            }
+            Self::Elsewhere => write!(
+                f,
+                "another process of this user has the dataset, and one of 2 GiB is enough for a \
+                 host (--randomx fast insists)"
+            ),
+            Self::Besides => {
+                write!(f, "as asked for, though another process of this user has a dataset too")
             }
         }
     }
@@ -158,6 +258,66 @@ fn choose(choice: RandomXArg, hashes: f64, available: Option<Available>) -> (Mod
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
+
+    fn pows(choice: RandomXArg, folder: &Path) -> Pows {
+        let lock = Some(folder.join(LOCK_FILE));
+        Pows { lock, ..Pows::new(choice, 2, Pace::FULL) }
+    }
+
+    #[test]
+    fn one_process_has_a_dataset_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let [ours, theirs] = [0, 1].map(|_| pows(RandomXArg::Auto, folder.path()));
+        let Turn::Ours(Some(held)) = ours.turn() else { panic!("nobody has it") };
+        assert!(matches!(theirs.turn(), Turn::Others));
+        // Whoever wants one is given the other mode, and is told once.
+        let randomx = theirs.get(|| (Mode::Fast, Reason::Repays(1e9)), &|| false).unwrap();
+        assert_eq!(randomx.mode(), Mode::Light);
+        assert!(theirs.state().told && theirs.state().lock.is_none());
+        let again = theirs.get(|| (Mode::Fast, Reason::Repays(1e9)), &|| false).unwrap();
+        assert!(Arc::ptr_eq(&again, &randomx));
+        assert_eq!(elsewhere(RandomXArg::Fast), (Mode::Fast, Reason::Besides));
+        assert_eq!(elsewhere(RandomXArg::Auto), (Mode::Light, Reason::Elsewhere));
+        drop(held);
+        assert!(matches!(theirs.turn(), Turn::Ours(Some(_))));
+    }
+
+    #[test]
+    fn who_cannot_have_a_lock_goes_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let nowhere = pows(RandomXArg::Auto, &folder.path().join("none"));
+        assert!(matches!(nowhere.turn(), Turn::Ours(None)));
+        let nowhere = Pows { lock: None, ..nowhere };
+        assert!(matches!(nowhere.turn(), Turn::Ours(None)));
+    }
+
+    #[test]
+    fn what_is_not_in_use_is_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let pows = pows(RandomXArg::Light, folder.path());
+        assert!(pows.release());
+        let randomx = pows.to_verify().unwrap();
+        let Turn::Ours(lock) = pows.turn() else { panic!("nobody has it") };
+        pows.state().lock = lock;
+        assert!(!pows.release());
+        assert!(matches!(pows.turn(), Turn::Others));
+        let memory = Arc::downgrade(&randomx);
+        drop(randomx);
+        assert!(memory.upgrade().is_some() && pows.release() && memory.upgrade().is_none());
+        assert!(matches!(pows.turn(), Turn::Ours(Some(_))));
+        // And made again when it is needed.
+        assert_eq!(pows.to_verify().unwrap().mode(), Mode::Light);
+    }
+
+    #[test]
+    fn a_dataset_that_was_not_filled_leaves_the_turn_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let pows = pows(RandomXArg::Fast, folder.path());
+        let stopped = pows.get(|| (Mode::Fast, Reason::Asked), &|| true);
+        assert_eq!(stopped.err(), Some(PowFault::Stopped));
+        assert!(matches!(pows.turn(), Turn::Ours(Some(_))));
+    }
 
     fn mode(choice: RandomXArg, hashes: f64, available: Option<Available>) -> Mode {
         choose(choice, hashes, available).0
