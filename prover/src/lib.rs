@@ -7,6 +7,7 @@
 
 mod args;
 mod background;
+mod battery;
 mod check;
 mod commands;
 mod crew;
