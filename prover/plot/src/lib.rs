@@ -5,7 +5,8 @@
 //! `postdata_1.bin`… hold 16-byte labels in order, each file `MaxFileSize` bytes long, the last
 //! one what remains. Beside them lie files of ours: `postmesh.json` with what the reference's
 //! metadata does not say (scrypt's N), a manifest for each label file that says which of its
-//! labels are safe, journals of the proofs that are being made, and locks. One data set may be
+//! labels are safe, journals of the proofs that are being made, rates that were measured, the lease
+//! of the host that uses the data, and locks. One data set may be
 //! spread over several directories and disks: each then holds some of the files.
 //!
 //! One rule holds everywhere: labels that are known to be there are never truncated, deleted or
@@ -25,8 +26,10 @@ mod error;
 mod files;
 mod journal;
 mod layout;
+mod lease;
 mod lock;
 mod manifest;
+mod measured;
 mod merge;
 mod metadata;
 mod moving;
@@ -56,8 +59,10 @@ pub use disk::{Access, Disk, System};
 pub use error::PlotError;
 pub use journal::{Journal, JournalKey, Scanned};
 pub use layout::Layout;
+pub use lease::{Holder, Lease, Notice};
 pub use lock::Lock;
 pub use manifest::{BLOCK_LABELS, Slot};
+pub use measured::{Hashing, Measured, Pass, Rate, Scan, Way};
 pub use merge::{Lack, Merge};
 pub use metadata::{BadMetadata, Metadata};
 pub use moving::{Move, Moved};
