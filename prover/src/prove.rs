@@ -17,6 +17,8 @@ mod diary;
 mod faults;
 mod hands;
 mod judge;
+mod measure;
+mod meter;
 mod pass;
 mod pows;
 
@@ -26,6 +28,7 @@ use count::Count;
 use data::Data;
 use diary::Diary;
 use faults::Faults;
+use meter::Meter;
 use pass::Pass;
 use plot::{DataSet, PlotError};
 use post::k2pow::NoUnits;
@@ -37,7 +40,9 @@ use std::num::NonZeroUsize;
 use thiserror::Error;
 use wire::Stage;
 
+pub(crate) use diary::key;
 pub(crate) use hands::{Device, Hands};
+pub(crate) use measure::{disk_rate, scan_rate};
 
 /// What is to be proven, and how.
 #[derive(Clone, Debug)]
@@ -118,11 +123,35 @@ pub(crate) fn prove(
     })
 }
 
+/// As [`prove`], without a journal: an interruption costs all of the work. For proofs that nobody
+/// waits for, since a journal would take the place of another proof's.
+pub(crate) fn rehearse(
+    job: &Job,
+    directory: &DataSet,
+    around: &Surroundings<'_>,
+) -> Result<Proof, ProveError> {
+    let mut diary = Diary::none(job, directory);
+    search(job, directory, around, &mut diary, &|data, keys, threshold| {
+        around.hands.hire(job.threads, data, keys, threshold)
+    })
+}
+
 /// As [`prove`], by any workers.
 fn prove_by(
     job: &Job,
     directory: &DataSet,
     around: &Surroundings<'_>,
+    hire: Hire<'_>,
+) -> Result<Proof, ProveError> {
+    search(job, directory, around, &mut Diary::open(job, directory), hire)
+}
+
+/// Pass after pass, from where the diary says.
+fn search(
+    job: &Job,
+    directory: &DataSet,
+    around: &Surroundings<'_>,
+    diary: &mut Diary<'_>,
     hire: Hire<'_>,
 ) -> Result<Proof, ProveError> {
     let Statement { num_units, labels_per_unit, .. } = job.statement;
@@ -132,21 +161,23 @@ fn prove_by(
     let mut faults = Faults::default();
     let data = Data::survey(directory, num_labels, &mut faults)?;
     data.foretell(job);
-    let mut diary = Diary::open(job, directory);
+    let mut passes = Vec::new();
     for number in diary.pass(job.nonces).. {
         let nonces = nonces_of(number, job.nonces).ok_or(ProveError::NoProof)?;
-        let keys = pows::buy(job, nonces.clone(), &mut diary, around)?;
+        let keys = pows::buy(job, nonces.clone(), diary, around)?;
         let workers = hire(&data, &keys, threshold);
         let mut count = Count::new(nonces.clone(), job.params.k2, &data.missing);
         diary.resume(&mut count, &data);
-        let (diary, faults) = (&mut diary, &mut faults);
-        let (data, is_partly_right) = (&data, false);
+        let (diary, faults) = (&mut *diary, &mut faults);
+        let (data, is_partly_right, meter) = (&data, false, Meter::default());
         let mut pass =
-            Pass { job, data, keys, threshold, around, diary, faults, count, is_partly_right };
+            Pass { job, data, keys, threshold, around, diary, faults, count, is_partly_right, meter };
         let proof = pass.run(workers);
+        passes.extend(pass.meter.rate());
         faults.summarize();
         if let Some(proof) = proof? {
             check(&proof, job, around)?;
+            measure::write_down(job, directory, around, &passes);
             return Ok(proof);
         }
         tracing::info!("no proof among nonces {nonces:?}: trying the next");

@@ -9,12 +9,15 @@ use crate::args::RandomXArg;
 use crate::memory::Available;
 use crate::pace::Pace;
 use crate::planner::expected_hashes;
+use plot::Hashing;
 use post::k2pow::Difficulty;
 use pow::{Mode, PowFault, Puzzle, RandomX, SolveError, Watch};
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Light hashes that filling the dataset costs: 34 million items, of which a hash uses 16,384.
 const FAST_COSTS_HASHES: f64 = 2080.0;
@@ -47,7 +50,22 @@ struct State {
     lock: Option<File>,
     /// Whether it was told that another process has the dataset.
     told: bool,
+    meter: Meter,
 }
+
+/// How RandomX runs, over all that was hashed since it was made.
+#[derive(Clone, Copy, Debug, Default)]
+struct Meter {
+    hashes: u64,
+    /// Time that threads were at it, all of them together; rests do not count.
+    worked: Duration,
+    /// Time until it was ready, without rests.
+    setup: Duration,
+}
+
+/// A search in which each thread worked for less tells nothing: what a thread has in hand when it
+/// ends is counted, and its time is not.
+const METERED: Duration = Duration::from_secs(3);
 
 impl Pows {
     pub(crate) fn new(choice: RandomXArg, threads: usize, pace: Pace) -> Self {
@@ -98,8 +116,37 @@ impl Pows {
         stop: &(dyn Fn() -> bool + Sync),
         tried: &(dyn Fn(u64) + Sync),
     ) -> Result<u64, SolveError> {
-        let rest = |worked| self.pace.after(worked, stop);
-        pow::solve(randomx, (puzzle, first), self.threads, Watch { stop, rest: &rest }, tried)
+        let (hashes, nanos) = (AtomicU64::new(0), AtomicU64::new(0));
+        // Asked before each hash.
+        let counting = || {
+            let stop = stop();
+            hashes.fetch_add(u64::from(!stop), Ordering::Relaxed);
+            stop
+        };
+        let rest = |worked: Duration| {
+            let worked_nanos = u64::try_from(worked.as_nanos()).unwrap_or(u64::MAX);
+            nanos.fetch_add(worked_nanos, Ordering::Relaxed);
+            self.pace.after(worked, stop);
+        };
+        let watch = Watch { stop: &counting, rest: &rest };
+        let solved = pow::solve(randomx, (puzzle, first), self.threads, watch, tried);
+        let worked = Duration::from_nanos(nanos.into_inner());
+        if worked >= METERED * u32::try_from(self.threads).unwrap_or(u32::MAX) {
+            let meter = &mut self.state().meter;
+            meter.hashes += hashes.into_inner();
+            meter.worked += worked;
+        }
+        solved
+    }
+
+    /// How RandomX runs here, once enough was hashed; and whether it has its dataset.
+    pub(crate) fn measured(&self, at: u64) -> Option<(bool, Hashing)> {
+        let state = self.state();
+        let fast = state.randomx.as_ref()?.mode() == Mode::Fast;
+        let Meter { hashes, worked, setup } = state.meter;
+        let each = hashes as f64 / worked.as_secs_f64();
+        let hashes = each * self.threads as f64;
+        hashes.is_finite().then_some((fast, Hashing { hashes, setup: setup.as_secs_f64(), at }))
     }
 
     /// One that is there already is used, unless a fast one is wanted and it is light.
@@ -127,6 +174,7 @@ impl Pows {
         }
         let rest = |worked| self.pace.after(worked, stop);
         let watch = Watch { stop, rest: &rest };
+        let start = Instant::now();
         let randomx = match RandomX::watched(wanted, self.threads, watch) {
             // A machine without the memory still proves, only slower.
             Err(PowFault::Dataset) if self.choice == RandomXArg::Auto => {
@@ -139,6 +187,8 @@ impl Pows {
             Reason::ToVerify => tracing::debug!("{randomx}: {reason}"),
             _ => tracing::info!("{randomx}: {reason}"),
         }
+        let setup = start.elapsed().mul_f64(self.pace.share());
+        state.meter = Meter { setup, ..Meter::default() };
         state.lock = turn.lock().filter(|_| randomx.mode() == Mode::Fast);
         let randomx = Arc::new(randomx);
         state.randomx = Some(Arc::clone(&randomx));

@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 30 });
 pub(super) struct Diary<'a> {
     directory: &'a DataSet,
     pub(super) journal: Journal,
-    /// `None` where another process writes one, or nobody can.
+    /// `None` where another process writes one, or nobody can, or none is wanted.
     lock: Option<Lock>,
     saved: Instant,
 }
@@ -28,6 +28,12 @@ impl<'a> Diary<'a> {
         });
         let journal = directory.journal(key(job));
         Self { directory, journal, lock: lock.ok(), saved: Instant::now() }
+    }
+
+    /// One that is kept in memory only.
+    pub(super) fn none(job: &Job, directory: &'a DataSet) -> Self {
+        let (journal, saved) = (Journal::new(key(job)), Instant::now());
+        Self { directory, journal, lock: None, saved }
     }
 
     /// The number of the pass to go on with.
@@ -85,7 +91,7 @@ impl<'a> Diary<'a> {
 }
 
 /// What makes a proof this one.
-pub(super) fn key(job: &Job) -> JournalKey {
+pub(crate) fn key(job: &Job) -> JournalKey {
     JournalKey {
         statement: job.statement.clone(),
         k1: job.params.k1,

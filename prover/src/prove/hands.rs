@@ -51,6 +51,13 @@ impl Hands {
     /// What the CPU scans in so many seconds is not worth waking a GPU for.
     pub(crate) const WORTH: f64 = 10.0;
 
+    /// What may scan, in words.
+    pub(crate) fn name(&self) -> String {
+        let devices = self.devices.iter().map(|device| device.name.as_str());
+        let all: Vec<&str> = self.cpu.then_some("cpu").into_iter().chain(devices).collect();
+        all.join(" + ")
+    }
+
     /// The workers of a pass: at least one, if anything may scan.
     pub(super) fn hire(
         &self,
@@ -149,7 +156,7 @@ fn rate(scanner: &mut dyn Scanner, pieces: &[Piece]) -> Option<f64> {
 
 impl Data {
     /// Some pieces of the data; none where none can be read.
-    fn sample(&self, count: usize) -> Vec<Piece> {
+    pub(super) fn sample(&self, count: usize) -> Vec<Piece> {
         let stream = Stream::open(&self.disk, &self.extents, &plot::Ranges::default(), count);
         let Ok(stream) = stream else { return vec![] };
         let pieces = core::iter::from_fn(|| stream.next()).take(count).collect();
