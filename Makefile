@@ -7,7 +7,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := build
-.PHONY: help setup clone rocksdb build run clean-run test test-faults test-gpu fuzz bench lint deny fmt env
+.PHONY: help setup clone rocksdb build run clean-run test test-faults test-service test-gpu fuzz bench lint deny fmt env
 
 # Where the builds go, and where `make run` keeps its data.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/postmesh
@@ -140,6 +140,15 @@ test-faults: setup rocksdb ## Kill, fill up, flip and cut: slow tests of what mu
 			--run-ignored only -E 'test(faults::)'; \
 	else \
 		$(CARGO) test --release --locked --no-fail-fast -p tests --test all -- --ignored faults::; \
+	fi
+
+test-service: setup rocksdb ## One node with many provers, killed, flooded and left alone: slow tests
+	@set -uo pipefail; \
+	if cargo nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --release --locked --no-fail-fast -p tests \
+			--run-ignored only -E 'test(service::)'; \
+	else \
+		$(CARGO) test --release --locked --no-fail-fast -p tests --test all -- --ignored service::; \
 	fi
 
 # Ends with a list of what the tests ran on.

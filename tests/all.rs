@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod architecture;
+mod control;
 mod devices;
 mod faults;
 mod fuzz;
 mod hosts;
 mod keep;
+mod keys;
 mod processes;
+mod restarts;
+mod service;
 mod shares;
 mod tidy;
 mod vectors;

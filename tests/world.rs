@@ -64,6 +64,13 @@ impl World {
         command.args(arguments).env("POSTMESH_HOME", self.path("home"));
         command.env("POSTMESH_SOCKET", self.path("run/node.sock")).env_remove("POSTMESH_LOG");
         command.env("POSTMESH_CACHE", self.path("cache"));
+        // Nothing of the user who runs the tests.
+        command
+            .env("XDG_RUNTIME_DIR", self.path("user"))
+            .env("XDG_CONFIG_HOME", self.path("config"));
+        for name in ["POSTMESH_CONTROL", "POSTMESH_PROVER_CONFIG", "NOTIFY_SOCKET"] {
+            command.env_remove(name);
+        }
         command.stdin(Stdio::null());
         command
     }
@@ -80,11 +87,40 @@ impl World {
 
     /// The command that makes data of an identity in `data`.
     pub(crate) fn init(&self, node_id: &str) -> Command {
-        let (network, data) = (self.network(), self.path("data"));
+        self.init_in(node_id, &self.path("data"))
+    }
+
+    /// The command that makes data of an identity in a directory.
+    pub(crate) fn init_in(&self, node_id: &str, data: &Path) -> Command {
+        let network = self.network();
         let mut command = self.prover(&["init", "--units", "2", "--node-id", node_id]);
         command.arg("--network").arg(network).arg("--data-dir").arg(data);
         command.args(["--commitment-atx", &"22".repeat(32), "--max-file-size", "6400"]);
         command
+    }
+
+    /// Makes so many identities of the node, and data of each; the directories.
+    pub(crate) fn furnish_many(&self, count: usize) -> Vec<PathBuf> {
+        let furnish = |number| {
+            let name = format!("i{number}");
+            let (code, node_id, said) = run(self.node(&["identity", "create", "--name", &name]));
+            assert_eq!(code, Some(0), "{said}");
+            let data = self.path(&name);
+            let (code, _, said) = run(self.init_in(node_id.trim(), &data));
+            assert_eq!(code, Some(0), "{said}");
+            data
+        };
+        (0..count).map(furnish).collect()
+    }
+
+    /// Makes the k2pow so hard that one for the 2 units takes about so many hashes.
+    pub(crate) fn harden(&self, hashes: u64) {
+        let mut post = params();
+        let bound = (u64::MAX / hashes).saturating_mul(2).to_be_bytes();
+        post.pow_difficulty = Difficulty([0xff; 32]);
+        post.pow_difficulty.0[..8].copy_from_slice(&bound);
+        let network = Network::new("test".to_owned(), post);
+        fs::write(self.network(), toml::to_string(&network).unwrap()).unwrap();
     }
 
     /// A running node.
@@ -94,20 +130,30 @@ impl World {
         Process::start(command)
     }
 
+    /// A running prover of the data in directories.
+    pub(crate) fn serve(&self, data: &[&Path]) -> Process {
+        let mut command = self.prover(&["serve", "--randomx", "light"]);
+        command.arg("--network").arg(self.network()).env("POSTMESH_LOG", "info,prover=debug");
+        for data in data {
+            command.arg("--data-dir").arg(data);
+        }
+        Process::start(command)
+    }
+
     /// A running prover of the data in `data`.
     pub(crate) fn start_prover(&self, network: &Path) -> Process {
         // An endless k2pow would call for fast mode, whose dataset takes minutes.
-        let mut command = self.prover(&["serve", "--randomx", "light"]);
+        let mut command = self.prover(&["serve", "--randomx", "light", "--no-fill"]);
         command.arg("--network").arg(network).arg("--data-dir").arg(self.path("data"));
         Process::start(command)
     }
 
-    /// Every file in `data` and its bytes; locks and the journal of a proof are not data.
+    /// Every file in `data` and its bytes; locks, the journal of a proof and the agenda are not data.
     pub(crate) fn data(&self) -> BTreeMap<String, Vec<u8>> {
         let entries = fs::read_dir(self.path("data")).unwrap().map(|entry| entry.unwrap());
         let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
-        let kept =
-            named.filter(|(name, _)| !name.ends_with(".lock") && !name.ends_with(".journal"));
+        let aside = [".lock", ".journal", "_agenda.json"];
+        let kept = named.filter(|(name, _)| !aside.iter().any(|ending| name.ends_with(ending)));
         kept.map(|(name, path)| (name, fs::read(path).unwrap())).collect()
     }
 }
@@ -191,6 +237,19 @@ impl Process {
         }
         assert!(Instant::now() < end, "it did not end; it said:\n{}", self.seen.join("\n"));
         (self.child.wait().unwrap().code(), self.seen.join("\n"))
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it, and returns all it said.
+    pub(crate) fn end(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.seen.extend(self.lines.iter());
+        self.seen.join("\n")
     }
 
     /// `kill -9`.

@@ -50,13 +50,19 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum IdentityCommand {
     /// Make a new identity
-    Create(HomeArgs),
+    Create(CreateArgs),
     /// Print the public key: the node id
-    Show(HomeArgs),
-    /// Copy the secret key to a file, to keep it safe
+    Show(ShowArgs),
+    /// List the identities: names, node ids, and whether their keys are encrypted
+    List(ListArgs),
+    /// Copy the secret key to a file as it is, to keep it safe
     Export(KeyFileArgs),
     /// Take the secret key from a file (also Spacemesh's identity.key)
-    Import(KeyFileArgs),
+    Import(ImportArgs),
+    /// Encrypt the key with a passphrase
+    Encrypt(SecretArgs),
+    /// Keep the key without a passphrase again
+    Decrypt(SecretArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,6 +94,7 @@ impl Args {
             Command::History(args) => args.json,
             Command::Prover { command: ProverCommand::Invite(args) } => args.json,
             Command::Prover { command: ProverCommand::List(args) } => args.json,
+            Command::Identity { command: IdentityCommand::List(args) } => args.json,
             _ => false,
         }
     }
@@ -101,10 +108,67 @@ pub(crate) struct HomeArgs {
     pub(crate) home: Option<PathBuf>,
 }
 
+/// Which identity.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct NameArgs {
+    /// Which identity: what it is called here
+    #[arg(long, value_name = "NAME", default_value = crate::home::DEFAULT)]
+    pub(crate) name: String,
+}
+
+/// Where a passphrase comes from.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct PassphraseArgs {
+    /// A file that holds the passphrase of encrypted keys [default: ask on the terminal]
+    #[arg(long, value_name = "FILE", env = "POSTMESH_PASSPHRASE_FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CreateArgs {
+    /// Encrypt its key with a passphrase
+    #[arg(long)]
+    pub(crate) encrypt: bool,
+    #[command(flatten)]
+    pub(crate) name: NameArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    pub(crate) name: NameArgs,
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
+}
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct KeyFileArgs {
     /// The key file
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) name: NameArgs,
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    pub(crate) key: KeyFileArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SecretArgs {
+    #[command(flatten)]
+    pub(crate) name: NameArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
     #[command(flatten)]
     pub(crate) home: HomeArgs,
 }
@@ -158,8 +222,8 @@ pub(crate) struct RemoveArgs {
 #[command(after_help = concat!(
     "Example:\n  postmesh-node identity create\n  postmesh-node run --network devnet\n\n",
     "Provers of this user find the node by themselves: postmesh-prover serve --data-dir DIR\n\n",
-    "Exit codes: 0 stopped on request, or with --once: the proof is valid · 1 with --once: it is \
-     not, or there is none · 2 wrong usage · 3 could not"
+    "Exit codes: 0 stopped on request, or with --once: all proofs are valid · 1 with --once: one \
+     is not, or was not there in time · 2 wrong usage · 3 could not"
 ))]
 pub(crate) struct RunArgs {
     /// mainnet, devnet, standalone, or a network file
@@ -167,6 +231,8 @@ pub(crate) struct RunArgs {
     pub(crate) network: String,
     #[command(flatten)]
     pub(crate) home: HomeArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
     /// Where to listen for provers [default: the well-known socket of this user]
     #[arg(long, value_name = "PATH", env = "POSTMESH_SOCKET")]
     pub(crate) socket: Option<PathBuf>,
@@ -174,7 +240,8 @@ pub(crate) struct RunArgs {
     /// those that were invited may speak [default: off]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
-    /// Seconds from one request for a proof to the next
+    /// Seconds from one challenge of an identity to the next, which waits until the last is
+    /// answered or late
     #[arg(
         long,
         value_name = "SECONDS",
@@ -182,7 +249,10 @@ pub(crate) struct RunArgs {
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     pub(crate) every: u64,
-    /// Ask for one proof, judge it and end
+    /// Seconds that provers have for a proof [default: twelve hours, or --every where that is more]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) window: Option<u64>,
+    /// Ask for one proof of each identity, judge them and end
     #[arg(long)]
     pub(crate) once: bool,
     /// Logs and verdicts as JSON lines

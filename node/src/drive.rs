@@ -1,63 +1,62 @@
-//! `run`: the shell around [`Provers`]. It listens, carries events in and actions out, has proofs
-//! judged on a thread of their own, and records the verdicts.
+//! `run`: the shell around [`Provers`]. It listens, carries events in and actions out, draws
+//! challenges, has proofs judged on a thread of their own, and records the verdicts.
+
+mod links;
+mod tell;
 
 use crate::args::RunArgs;
 use crate::history;
 use crate::home;
+use crate::identities;
 use crate::judge::Judge;
 use crate::outcome::{ExitCode, Result, answer};
 use crate::pairing;
-use crate::provers::{Action, ConnectionId, Event, Notice, Provers, Terms};
+use crate::passphrase::Passphrases;
+use crate::provers::{Action, Event, Now, Provers, RECEIPTS_MAX, Terms};
 use crate::settings;
-use chain::{ProofRecord, Verdict};
-use link::{Connection, LinkError, LinkId, Listener, Paired, RemoteListener, RosterFile};
-use post::{Challenge, Proof, Statement};
-use std::collections::BTreeMap;
+use chain::{ProofRecord, ProofRequest, Verdict};
+use link::{Listener, RemoteListener, RosterFile};
+use links::{Arrived, Links};
+use post::{Challenge, NodeId, Proof, Statement};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::Store;
+use tell::Teller;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::task::JoinHandle;
-use wire::{Stage, ToNode, ToProver};
 
 /// Events on their way to the node: a prover that talks faster than we listen waits.
 const EVENTS: usize = 256;
-/// Messages on their way to one prover: one that does not listen for so long is left.
-const MESSAGES: usize = 64;
-/// How long a prover may take to read a message.
-const SEND_WITHIN: Duration = Duration::from_secs(10);
-/// How often progress is told.
-const PROGRESS_EVERY: Duration = Duration::from_secs(5);
-/// How long an accept that failed (descriptors, say) is waited out.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
-
 /// How often it is looked whether a prover on another host was removed.
 const ROSTER_EVERY: Duration = Duration::from_secs(2);
-
-/// A prover at the door: of this host, or a known one of another.
-struct Arrived {
-    connection: Connection,
-    paired: Option<Paired>,
-}
 
 /// Everything that can happen to the node.
 enum Happening {
     Provers(Event),
     Judged(Box<ProofRecord>),
     /// The judge lacked memory.
-    NotJudged(String),
+    NotJudged(ProofRequest, String),
 }
 
-/// Runs the node until it is told to stop, or with `--once` until one proof is judged.
+impl From<Event> for Happening {
+    fn from(event: Event) -> Self {
+        Self::Provers(event)
+    }
+}
+
+/// Runs the node until it is told to stop, or with `--once` until one proof of each identity is
+/// judged.
 pub(crate) fn run(args: &RunArgs) -> Result {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let code = runtime.block_on(async {
         let mut node = Node::start(args).await?;
-        tokio::select! {
+        let code = tokio::select! {
             stopped = stop_asked_for() => { stopped?; Ok(ExitCode::Done) }
             ended = node.live() => ended,
-        }
+        };
+        node.links.end().await;
+        code
     });
     runtime.shutdown_background();
     code
@@ -71,28 +70,26 @@ struct Node {
     happenings: Receiver<Happening>,
     accepted: Receiver<Arrived>,
     roster: RosterFile,
-    links: BTreeMap<ConnectionId, Link>,
+    links: Links<Happening>,
+    teller: Teller,
     start: Instant,
-    every: Duration,
-    once: bool,
+    window: u64,
     json: bool,
-    asked_at: u64,
-    told: Option<(Stage, Instant)>,
+    once: Option<Once>,
 }
 
-/// An open connection: where its messages go, and the task that reads it.
-struct Link {
-    messages: Sender<ToProver>,
-    reader: JoinHandle<()>,
-    /// The key of a prover on another host.
-    key: Option<LinkId>,
+/// With `--once`: what there is to wait for, and how it went so far.
+struct Once {
+    left: BTreeSet<NodeId>,
+    code: ExitCode,
 }
 
 impl Node {
     async fn start(args: &RunArgs) -> Result<Self> {
         let network = settings::network(&args.network)?;
         let home = home::home(&args.home)?;
-        let identity = home::identity(&home)?;
+        let named = identities::opened(&home, &mut Passphrases::new(&args.passphrase))?;
+        let identities: BTreeSet<_> = named.iter().map(|(_, node_id)| *node_id).collect();
         let socket = args.socket.clone().unwrap_or_else(link::default_socket);
         let store = Store::open(&home::database(&home))?;
         let listener = Listener::bind(&socket).await?;
@@ -100,11 +97,19 @@ impl Node {
         for line in settings::reductions(&network) {
             tracing::info!("reduced: {line}");
         }
-        tracing::info!("identity {}", identity.node_id());
+        for (name, node_id) in named {
+            tracing::info!("identity {name}: {node_id}");
+        }
         tracing::info!("waiting for provers on {}", listener.path().display());
         let params = network.post().clone();
-        let terms =
-            Terms { network: network.id(), node_id: identity.node_id(), params: params.clone() };
+        let (every, window) = (args.every, settings::window(args));
+        let terms = Terms {
+            network: network.id(),
+            params: params.clone(),
+            identities: identities.clone(),
+            every,
+            window,
+        };
         let (events, happenings) = channel(EVENTS);
         let (connections, accepted) = channel(1);
         if let Some(address) = args.listen {
@@ -112,50 +117,64 @@ impl Node {
             let listener = RemoteListener::bind(address, &key, roster)?;
             let address = listener.address()?;
             tracing::info!("waiting for provers on other hosts on {address} (key {})", key.id());
-            tokio::spawn(accept_remote(listener, connections.clone()));
+            tokio::spawn(links::accept_remote(listener, connections.clone()));
         }
-        tokio::spawn(accept(listener, connections));
-        Ok(Self {
+        tokio::spawn(links::accept(listener, connections));
+        let mut node = Self {
             roster: pairing::roster(&home),
             provers: Provers::new(terms),
             store,
             judge: Arc::new(Judge::new(params)),
+            links: Links::new(events.clone()),
             events,
             happenings,
             accepted,
-            links: BTreeMap::new(),
+            teller: Teller::default(),
             start: Instant::now(),
-            every: Duration::from_secs(args.every),
-            once: args.once,
+            window,
             json: args.json,
-            asked_at: 0,
-            told: None,
-        })
+            once: args.once.then_some(Once { left: identities, code: ExitCode::Done }),
+        };
+        node.remember()?;
+        Ok(node)
+    }
+
+    /// Goes on where the node was when it last ended, however it did.
+    fn remember(&mut self) -> Result<()> {
+        for (_, record) in self.store.latest_proofs(RECEIPTS_MAX)?.into_iter().rev() {
+            let Statement { node_id, challenge, .. } = record.statement;
+            self.provers.recall_verdict(node_id, challenge, record.verdict == Verdict::Valid);
+            if self.once.is_none() {
+                self.provers.recall_pace(node_id, record.asked_at);
+            }
+        }
+        for request in self.store.wanted()? {
+            if self.provers.serve(request.node_id) {
+                self.teller.goes_on(&request);
+                self.provers.recall(request);
+            }
+        }
+        Ok(())
     }
 
     /// The loop: one thing happens, then all that follows from it is done.
     async fn live(&mut self) -> Result {
-        let mut asking = tokio::time::interval(self.every);
         let mut looking = tokio::time::interval(ROSTER_EVERY);
-        let mut next_id = 0;
+        let mut happening = Happening::Provers(Event::Tick);
         loop {
-            let deadline = self.provers.deadline().map(|time| self.start + time);
-            let happening = tokio::select! {
-                Some(arrived) = self.accepted.recv() => {
-                    next_id += 1;
-                    self.open(ConnectionId(next_id), arrived)
-                }
-                _ = looking.tick(), if self.links.values().any(|link| link.key.is_some()) => {
-                    self.leave_removed();
-                    Happening::Provers(Event::Tick)
-                }
-                Some(happening) = self.happenings.recv() => happening,
-                _ = asking.tick() => self.want()?,
-                () = sleep_until(deadline) => Happening::Provers(Event::Tick),
-            };
             if let Some(code) = self.take_in(happening)? {
                 return Ok(code);
             }
+            let deadline = self.provers.deadline().map(|time| self.start + time);
+            happening = tokio::select! {
+                Some(arrived) = self.accepted.recv() => self.links.open(arrived).into(),
+                _ = looking.tick(), if self.links.remote().next().is_some() => {
+                    self.leave_removed();
+                    Event::Tick.into()
+                }
+                Some(happening) = self.happenings.recv() => happening,
+                () = sleep_until(deadline) => Event::Tick.into(),
+            };
         }
     }
 
@@ -163,208 +182,118 @@ impl Node {
         match happening {
             Happening::Provers(event) => {
                 if let Event::Gone(id, _) = &event {
-                    self.links.remove(id);
+                    self.links.close(*id);
                 }
-                self.provers.handle(self.start.elapsed(), event);
+                self.handle(event);
             }
-            Happening::Judged(record) => {
-                let code = self.record(&record)?;
-                if self.once {
-                    return Ok(Some(code));
-                }
+            Happening::Judged(record) => self.record(&record)?,
+            Happening::NotJudged(request, why) => {
+                tracing::error!("the proof could not be judged: {why}");
+                let ProofRequest { node_id, challenge, .. } = request;
+                self.handle(Event::NotJudged { node_id, challenge });
             }
-            Happening::NotJudged(why) => tracing::error!("the proof could not be judged: {why}"),
         }
         while let Some(action) = self.provers.poll() {
-            if let Some(code) = self.act(action) {
-                return Ok(Some(code));
-            }
+            self.act(action)?;
         }
-        Ok(None)
+        Ok(self.once.as_ref().filter(|once| once.left.is_empty()).map(|once| once.code))
     }
 
-    fn act(&mut self, action: Action) -> Option<ExitCode> {
+    fn handle(&mut self, event: Event) {
+        let now = Now { time: self.start.elapsed(), unix: unix_seconds() };
+        self.provers.handle(now, event);
+    }
+
+    fn act(&mut self, action: Action) -> Result<()> {
         match action {
-            Action::Say(id, message) => self.say(id, message),
-            Action::Close(id) => {
-                // Its writer says what is still to be said, and then closes.
-                if let Some(link) = self.links.remove(&id) {
-                    link.reader.abort();
+            Action::Say(id, message) => {
+                if !self.links.say(id, message) {
+                    self.links.close(id);
+                    self.handle(Event::Gone(id, Some("it does not listen".to_owned())));
                 }
             }
-            Action::Judge { software, statement, proof } => self.judge(software, statement, proof),
-            Action::Unproven(challenge) => {
-                tracing::warn!("challenge {challenge} has no proof in this data");
-                return self.once.then_some(ExitCode::No);
+            Action::Close(id) => self.links.close(id),
+            Action::Draw(node_id) => self.want(node_id)?,
+            Action::Judge { software, request, statement, proof } => {
+                self.judge(software, request, statement, proof);
             }
-            Action::Tell(notice) => self.tell(notice),
+            Action::GiveUp(request, why) => {
+                self.store.want_no_longer(request.node_id)?;
+                self.teller.given_up(&request, why);
+                self.is_over(request.node_id, ExitCode::No);
+            }
+            Action::Tell(notice) => self.teller.tell(notice),
         }
-        None
+        Ok(())
     }
 
     /// Asks for a proof of a challenge that nobody could foresee.
-    fn want(&mut self) -> Result<Happening> {
+    fn want(&mut self, node_id: NodeId) -> Result<()> {
+        if self.once.as_ref().is_some_and(|once| !once.left.contains(&node_id)) {
+            return Ok(());
+        }
         let mut challenge = [0; 32];
         getrandom::fill(&mut challenge)
             .map_err(|error| anyhow::anyhow!("the system has no randomness: {error}"))?;
-        Ok(Happening::Provers(Event::Wanted(Challenge(challenge))))
-    }
-
-    fn open(&mut self, id: ConnectionId, arrived: Arrived) -> Happening {
-        let Arrived { connection, paired } = arrived;
-        let (mut incoming, mut outgoing) = connection.split();
-        let (messages, mut to_say) = channel::<ToProver>(MESSAGES);
-        let events = self.events.clone();
-        let reader = tokio::spawn(async move {
-            let why = loop {
-                match incoming.next::<ToNode>().await {
-                    Ok(Some(message)) => {
-                        let said = Happening::Provers(Event::Said(id, message));
-                        if events.send(said).await.is_err() {
-                            return;
-                        }
-                    }
-                    Ok(None) => break None,
-                    Err(error) => break Some(error.to_string()),
-                }
-            };
-            let _ = events.send(Happening::Provers(Event::Gone(id, why))).await;
-        });
-        tokio::spawn(async move {
-            while let Some(message) = to_say.recv().await {
-                // That it is gone is the reader's to tell; one that does not read is left.
-                let sent = tokio::time::timeout(SEND_WITHIN, outgoing.send(&message)).await;
-                if !matches!(sent, Ok(Ok(()))) {
-                    break;
-                }
-            }
-        });
-        let (name, key) = paired.map(|paired| (paired.name, paired.id)).unzip();
-        self.links.insert(id, Link { messages, reader, key });
-        Happening::Provers(Event::Connected(id, name))
+        let (challenge, asked_at) = (Challenge(challenge), unix_seconds());
+        let deadline = asked_at.saturating_add(self.window);
+        let request = ProofRequest { node_id, challenge, asked_at, deadline };
+        // Before it is asked for: whatever happens from now on, it is asked for again.
+        self.store.want(&request)?;
+        self.handle(Event::Wanted(request));
+        Ok(())
     }
 
     /// Closes on provers that are not known any more.
     fn leave_removed(&mut self) {
         // A file that cannot be read just now says nothing of anybody.
         let Ok(roster) = self.roster.read() else { return };
-        let removed = |link: &Link| link.key.is_some_and(|key| roster.prover(key).is_none());
-        let removed: Vec<_> =
-            self.links.iter().filter(|(_, link)| removed(link)).map(|(id, _)| *id).collect();
+        let removed = self.links.remote().filter(|(_, key)| roster.prover(*key).is_none());
+        let removed: Vec<_> = removed.map(|(id, _)| id).collect();
         for id in removed {
-            self.leave(id, "it was removed");
+            self.links.close(id);
+            self.handle(Event::Gone(id, Some("it was removed".to_owned())));
         }
     }
 
-    /// Closes on a prover.
-    fn leave(&mut self, id: ConnectionId, why: &str) {
-        if let Some(link) = self.links.remove(&id) {
-            link.reader.abort();
-        }
-        self.provers.handle(self.start.elapsed(), Event::Gone(id, Some(why.to_owned())));
-    }
-
-    fn say(&mut self, id: ConnectionId, message: ToProver) {
-        let Some(link) = self.links.get(&id) else {
-            return;
-        };
-        if link.messages.try_send(message).is_err() {
-            self.leave(id, "it does not listen");
-        }
-    }
-
-    fn judge(&self, software: String, statement: Statement, proof: Proof) {
-        let (judge, events, asked_at) =
-            (Arc::clone(&self.judge), self.events.clone(), self.asked_at);
+    fn judge(&self, software: String, request: ProofRequest, statement: Statement, proof: Proof) {
+        let (judge, events) = (Arc::clone(&self.judge), self.events.clone());
         tokio::task::spawn_blocking(move || {
             let happening = match judge.judge(&proof, &statement) {
                 Ok(verdict) => {
-                    let judged_at = unix_seconds();
+                    let (asked_at, judged_at) = (request.asked_at, unix_seconds());
                     let record =
                         ProofRecord { asked_at, judged_at, software, statement, proof, verdict };
                     Happening::Judged(Box::new(record))
                 }
-                Err(fault) => Happening::NotJudged(fault.to_string()),
+                Err(fault) => Happening::NotJudged(request, fault.to_string()),
             };
             let _ = events.blocking_send(happening);
         });
     }
 
     /// Remembers a verdict, then says it.
-    fn record(&self, record: &ProofRecord) -> Result<ExitCode> {
+    fn record(&mut self, record: &ProofRecord) -> Result<()> {
         let number = self.store.add_proof(record)?;
         if self.json {
             answer!("{}", history::as_json(number, record))?;
         } else {
             answer!("{}", history::sentence(number, record))?;
         }
-        Ok(if record.verdict == Verdict::Valid { ExitCode::Done } else { ExitCode::No })
+        let Statement { node_id, challenge, .. } = record.statement;
+        let valid = record.verdict == Verdict::Valid;
+        self.handle(Event::Recorded { node_id, challenge, valid });
+        self.is_over(node_id, if valid { ExitCode::Done } else { ExitCode::No });
+        Ok(())
     }
 
-    fn tell(&mut self, notice: Notice) {
-        match notice {
-            Notice::Joined { software } => tracing::info!("{software} connected"),
-            Notice::Left { who, why: None } => tracing::info!("{who} left"),
-            Notice::Left { who, why: Some(why) } => tracing::warn!("{who} left: {why}"),
-            Notice::Refused { who, why } => tracing::warn!("refused {who}: {why}"),
-            Notice::Unsuitable { plot, why } => {
-                tracing::warn!("a data set of {} units is not used: {why}", plot.num_units);
-            }
-            Notice::Asked { software, statement } => {
-                self.asked_at = unix_seconds();
-                self.told = None;
-                let units = statement.num_units;
-                let challenge = history::short(&statement.challenge.to_string());
-                tracing::info!("asked {software} to prove {units} units for challenge {challenge}");
-            }
-            Notice::Progress { stage, done, total } => self.tell_progress(stage, done, total),
-            Notice::Failed { software, why } => tracing::warn!("{software} has no proof: {why}"),
-            Notice::Lost { software } => {
-                tracing::warn!("{software} went away while proving; asking again when it is back");
-            }
-        }
-    }
-
-    fn tell_progress(&mut self, stage: Stage, done: u64, total: u64) {
-        let recent = |(told, at): (Stage, Instant)| told == stage && at.elapsed() < PROGRESS_EVERY;
-        if !self.told.is_some_and(recent) {
-            self.told = Some((stage, Instant::now()));
-            tracing::info!("{stage}: {done} of {total}");
-        }
-    }
-}
-
-/// Accepts connections for as long as anyone wants them.
-async fn accept(listener: Listener, connections: Sender<Arrived>) {
-    loop {
-        match listener.accept().await {
-            Ok(connection) => {
-                if connections.send(Arrived { connection, paired: None }).await.is_err() {
-                    return;
-                }
-            }
-            Err(stranger @ LinkError::Stranger { .. }) => tracing::warn!("{stranger}"),
-            Err(error) => {
-                tracing::warn!("{error}");
-                tokio::time::sleep(ACCEPT_AGAIN).await;
-            }
-        }
-    }
-}
-
-/// Accepts provers on other hosts for as long as anyone wants them.
-async fn accept_remote(mut listener: RemoteListener, connections: Sender<Arrived>) {
-    loop {
-        match listener.accept().await {
-            Ok((paired, connection)) => {
-                let arrived = Arrived { connection, paired: Some(paired) };
-                if connections.send(arrived).await.is_err() {
-                    return;
-                }
-            }
-            // Anybody can knock, and fill a log.
-            Err(unknown @ LinkError::Unknown { .. }) => tracing::debug!("{unknown}"),
-            Err(error) => tracing::warn!("{error}"),
+    /// Notes, for `--once`, how it went with an identity.
+    fn is_over(&mut self, node_id: NodeId, code: ExitCode) {
+        if let Some(once) = &mut self.once
+            && once.left.remove(&node_id)
+            && code != ExitCode::Done
+        {
+            once.code = code;
         }
     }
 }

@@ -1,25 +1,27 @@
-//! The node's directory: the identity key, a file of its own, and beside it the database.
+//! The node's directory: where its keys lie, and beside them the database.
 //!
-//! The key is never made silently, never overwritten, and complete from the moment that its name
-//! is there.
+//! ```text
+//! identity.key          the first identity, called "default"
+//! identities/NAME.key   further ones
+//! db/                   the node's memory
+//! link.key              the key by which provers on other hosts know the node, and
+//! provers.json          those that it knows
+//! ```
 
-use crate::args::{HomeArgs, KeyFileArgs};
-use crate::outcome::{ExitCode, Result, WrongUsage, answer};
-use anyhow::{Context, anyhow};
-use chain::Identity;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use crate::args::HomeArgs;
+use crate::keys;
+use crate::outcome::{Result, WrongUsage};
+use anyhow::Context;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
+/// What the first identity is called, whose file needs no name.
+pub(crate) const DEFAULT: &str = "default";
 const KEY_FILE: &str = "identity.key";
+const MORE_KEYS: &str = "identities";
+const EXTENSION: &str = "key";
 const DATABASE: &str = "db";
-/// Most bytes read of a key file.
-const KEY_BYTES_MAX: u64 = 4096;
-/// What everyone who gets a key is told.
-const BACK_UP: &str = "\
-Keep a copy of this key somewhere safe (identity export FILE): whoever has it owns the identity, \
-and without it the space you fill is worth nothing. Never run the same key on two machines.";
 
 /// The node's directory: what was asked for, else `postmesh` in the user's data directory.
 pub(crate) fn home(args: &HomeArgs) -> Result<PathBuf> {
@@ -40,180 +42,134 @@ pub(crate) fn database(home: &Path) -> PathBuf {
     home.join(DATABASE)
 }
 
-/// The identity of a node.
-pub(crate) fn identity(home: &Path) -> Result<Identity> {
-    let path = home.join(KEY_FILE);
-    match read_key(&path) {
-        Err(error) if is_not_found(&error) => Err(anyhow!(
-            "there is no identity in {}: make one with `postmesh-node identity create`, or bring \
-             yours with `identity import FILE`",
-            home.display()
-        )),
-        other => other,
+/// Where the key of an identity lies, or would lie.
+///
+/// # Errors
+/// The name cannot be one.
+pub(crate) fn key(home: &Path, name: &str) -> Result<PathBuf> {
+    if name == DEFAULT {
+        return Ok(home.join(KEY_FILE));
     }
-}
-
-/// `identity create`
-pub(crate) fn create(args: &HomeArgs) -> Result {
-    let home = home(args)?;
-    let mut seed = Zeroizing::new([0; 32]);
-    getrandom::fill(seed.as_mut())
-        .map_err(|error| anyhow!("the system has no randomness: {error}"))?;
-    add(&home, &Identity::from_seed(&seed))
-}
-
-/// `identity show`
-pub(crate) fn show(args: &HomeArgs) -> Result {
-    answer!("{}", identity(&home(args)?)?.node_id())?;
-    Ok(ExitCode::Done)
-}
-
-/// `identity export`
-pub(crate) fn export(args: &KeyFileArgs) -> Result {
-    let identity = identity(&home(&args.home)?)?;
-    write_key(&args.file, &identity)?;
-    eprintln!(
-        "copied the key of {} to {}; keep it secret",
-        identity.node_id(),
-        args.file.display()
-    );
-    Ok(ExitCode::Done)
-}
-
-/// `identity import`
-pub(crate) fn import(args: &KeyFileArgs) -> Result {
-    let identity = read_key(&args.file)?;
-    add(&home(&args.home)?, &identity)
-}
-
-/// Puts an identity where there is none yet.
-fn add(home: &Path, identity: &Identity) -> Result {
-    fs::create_dir_all(home).with_context(|| format!("cannot create {}", home.display()))?;
-    let path = home.join(KEY_FILE);
-    write_key(&path, identity)?;
-    answer!("{}", identity.node_id())?;
-    eprintln!("The key of this identity is in {}. {BACK_UP}", path.display());
-    Ok(ExitCode::Done)
-}
-
-fn read_key(path: &Path) -> Result<Identity> {
-    let read = || {
-        let mut text = Zeroizing::new(String::new());
-        File::open(path)?.take(KEY_BYTES_MAX).read_to_string(&mut text)?;
-        Ok::<_, io::Error>(text)
-    };
-    let text = read().with_context(|| format!("cannot read the key {}", path.display()))?;
-    warn_if_open(path);
-    Identity::from_text(&text).with_context(|| format!("{} holds no identity key", path.display()))
-}
-
-fn is_not_found(error: &anyhow::Error) -> bool {
-    let io = error.downcast_ref::<io::Error>();
-    io.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
-}
-
-#[cfg(unix)]
-fn warn_if_open(path: &Path) {
-    use std::os::unix::fs::MetadataExt;
-    let open = fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0);
-    if open {
-        tracing::warn!("{} can be read by other users: chmod 600 it", path.display());
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_if_open(_: &Path) {}
-
-/// Writes a key to a file that must not exist. It gets its name when it is complete and durable:
-/// a crash leaves no key or a whole one.
-fn write_key(path: &Path, identity: &Identity) -> Result<()> {
-    let text = Zeroizing::new(format!("{}\n", identity.to_text()));
-    let temporary = path.with_added_extension(format!("{}.tmp", std::process::id()));
-    let write = || {
-        new_private(&temporary)?.write_all(text.as_bytes())?;
-        File::open(&temporary)?.sync_all()?;
-        // A link, since it fails where the name is taken; a rename would replace a key.
-        let linked = fs::hard_link(&temporary, path);
-        fs::remove_file(&temporary)?;
-        linked
-    };
-    match write() {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(WrongUsage(format!(
-            "{} exists already: a key is never overwritten. Move it away first, if you are sure",
-            path.display()
+    if !is_name(name) {
+        return Err(WrongUsage(format!(
+            "{name:?} cannot be the name of an identity: 1 to 64 letters, digits and - . _, and \
+             no dot in front"
         ))
-        .into()),
-        other => other.with_context(|| format!("cannot write the key {}", path.display())),
-    }?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    sync_directory(parent.unwrap_or(Path::new(".")))
+        .into());
+    }
+    Ok(home.join(MORE_KEYS).join(format!("{name}.{EXTENSION}")))
 }
 
-/// A new file that only its owner may read.
-fn new_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+/// A prover's name can be an identity's, unless its file would be hidden.
+fn is_name(name: &str) -> bool {
+    wire::is_name(name) && !name.starts_with('.')
 }
 
-#[cfg(unix)]
-fn sync_directory(path: &Path) -> Result<()> {
-    let sync = File::open(path).and_then(|directory| directory.sync_all());
-    sync.with_context(|| format!("cannot sync {}", path.display()))
+/// The identities that are there: the default one first, the others by name.
+///
+/// # Errors
+/// A directory cannot be read.
+pub(crate) fn names(home: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    if home.join(KEY_FILE).try_exists().with_context(|| cannot_read(home))? {
+        names.push(DEFAULT.to_owned());
+    }
+    let more = home.join(MORE_KEYS);
+    let entries = match fs::read_dir(&more) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
+        other => other.with_context(|| cannot_read(&more))?,
+    };
+    let mut others = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| cannot_read(&more))?.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str());
+        if path.extension().is_some_and(|extension| extension == EXTENSION)
+            && let Some(name) = stem.filter(|name| is_name(name) && *name != DEFAULT)
+        {
+            others.push(name.to_owned());
+        }
+    }
+    others.sort();
+    names.extend(others);
+    Ok(names)
 }
 
-/// Windows has no handle to sync for a directory; its journal orders names.
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> Result<()> {
-    Ok(())
+fn cannot_read(path: &Path) -> String {
+    format!("cannot read {}", path.display())
+}
+
+/// The right to change keys, which one process has at a time; until it is dropped.
+#[derive(Debug)]
+pub(crate) struct KeyLock {
+    _held: Option<File>,
+}
+
+/// Makes the directories that keys lie in, and takes the right to change keys.
+///
+/// # Errors
+/// They cannot be made, or another process has the right.
+pub(crate) fn lock(home: &Path) -> Result<KeyLock> {
+    make(&home.join(MORE_KEYS))?;
+    // The lock of a directory is on Unix that of any file. Elsewhere there is none.
+    if !cfg!(unix) {
+        return Ok(KeyLock { _held: None });
+    }
+    let directory = File::open(home).with_context(|| cannot_read(home))?;
+    match directory.try_lock() {
+        Ok(()) => Ok(KeyLock { _held: Some(directory) }),
+        Err(fs::TryLockError::WouldBlock) => {
+            Err(anyhow::anyhow!("another process is changing the keys in {}", home.display()))
+        }
+        Err(fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", home.display()))
+        }
+    }
+}
+
+/// Makes a directory and those that it lies in; their names are on the disk when this returns, so
+/// that no key is lost with one of them.
+fn make(directory: &Path) -> Result<()> {
+    let missing = |directory: &&Path| !directory.exists();
+    let missing: Vec<_> = directory.ancestors().take_while(missing).collect();
+    fs::create_dir_all(directory)
+        .with_context(|| format!("cannot create {}", directory.display()))?;
+    missing.into_iter().try_for_each(keys::sync_directory_of)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn args(root: &tempfile::TempDir, home: &str) -> HomeArgs {
-        HomeArgs { home: Some(root.path().join(home)) }
+    #[test]
+    fn names_are_files_in_one_directory_and_nothing_else() {
+        let home = Path::new("h");
+        assert_eq!(key(home, DEFAULT).unwrap(), Path::new("h/identity.key"));
+        assert_eq!(key(home, "a-1.b_").unwrap(), Path::new("h/identities/a-1.b_.key"));
+        for bad in ["", ".", "..", ".a", "a/b", "../a", "a b", &"a".repeat(65)] {
+            assert!(key(home, bad).unwrap_err().is::<WrongUsage>(), "{bad}");
+        }
     }
 
     #[test]
-    fn a_key_is_made_once_exported_and_imported() {
+    fn identities_are_found_and_what_else_lies_there_is_none() {
         let root = tempfile::tempdir().unwrap();
-        let (first, second) = (args(&root, "a/b"), args(&root, "c"));
-        create(&first).unwrap();
-        let key = root.path().join("a/b").join(KEY_FILE);
-        let bytes = fs::read(&key).unwrap();
-        assert!(create(&first).unwrap_err().is::<WrongUsage>());
-        assert_eq!(fs::read(&key).unwrap(), bytes);
-        let file = root.path().join("backup");
-        export(&KeyFileArgs { file: file.clone(), home: first.clone() }).unwrap();
-        import(&KeyFileArgs { file: file.clone(), home: second.clone() }).unwrap();
-        let node_id = |args| identity(&home(args).unwrap()).unwrap().node_id();
-        assert_eq!(node_id(&first), node_id(&second));
-        let again = import(&KeyFileArgs { file, home: first });
-        assert!(again.unwrap_err().is::<WrongUsage>());
-        // No temporary file is left.
-        assert_eq!(fs::read_dir(root.path().join("a/b")).unwrap().count(), 1);
+        let home = root.path();
+        assert_eq!(names(home).unwrap(), Vec::<String>::new());
+        fs::create_dir(home.join("identities")).unwrap();
+        for file in ["b.key", "a.key", "c.key.tmp", ".d.key", "default.key", "notes.txt"] {
+            fs::write(home.join("identities").join(file), "").unwrap();
+        }
+        fs::write(home.join("identity.key"), "").unwrap();
+        assert_eq!(names(home).unwrap(), ["default", "a", "b"]);
     }
 
     #[cfg(unix)]
     #[test]
-    fn only_the_owner_can_read_a_key() {
-        use std::os::unix::fs::MetadataExt;
+    fn one_process_changes_keys_at_a_time() {
         let root = tempfile::tempdir().unwrap();
-        create(&args(&root, "a")).unwrap();
-        let mode = fs::metadata(root.path().join("a").join(KEY_FILE)).unwrap().mode();
-        assert_eq!(mode & 0o777, 0o600);
-    }
-
-    #[test]
-    fn a_missing_or_broken_key_is_named() {
-        let root = tempfile::tempdir().unwrap();
-        let home = root.path();
-        assert!(identity(home).unwrap_err().to_string().contains("identity create"));
-        fs::write(home.join(KEY_FILE), "not a key").unwrap();
-        assert!(format!("{:#}", identity(home).unwrap_err()).contains("identity.key"));
+        let held = lock(root.path()).unwrap();
+        assert!(lock(root.path()).is_err());
+        drop(held);
+        lock(root.path()).unwrap();
     }
 }

@@ -8,9 +8,12 @@ mod args;
 mod drive;
 mod history;
 mod home;
+mod identities;
 mod judge;
+mod keys;
 mod outcome;
 mod pairing;
+mod passphrase;
 mod provers;
 mod settings;
 
@@ -32,10 +35,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(args) => drive::run(&args),
         Command::History(args) => history::print(&args),
         Command::Identity { command } => match command {
-            IdentityCommand::Create(args) => home::create(&args),
-            IdentityCommand::Show(args) => home::show(&args),
-            IdentityCommand::Export(args) => home::export(&args),
-            IdentityCommand::Import(args) => home::import(&args),
+            IdentityCommand::Create(args) => identities::create(&args),
+            IdentityCommand::Show(args) => identities::show(&args.name, &args.home),
+            IdentityCommand::List(args) => identities::list(&args),
+            IdentityCommand::Export(args) => identities::export(&args),
+            IdentityCommand::Import(args) => identities::import(&args),
+            IdentityCommand::Encrypt(args) => identities::encrypt(&args),
+            IdentityCommand::Decrypt(args) => identities::decrypt(&args),
         },
         Command::Prover { command } => match command {
             ProverCommand::Invite(args) => pairing::invite(&args),

@@ -6,6 +6,7 @@
 use crate::args::{HomeArgs, InviteArgs, ListArgs, RemoveArgs, RenameArgs};
 use crate::drive::unix_seconds;
 use crate::home;
+use crate::identities;
 use crate::outcome::{ExitCode, Result, WrongUsage, answer};
 use anyhow::anyhow;
 use link::{Code, LinkKey, RosterError, RosterFile};
@@ -34,7 +35,7 @@ pub(crate) fn roster(home: &Path) -> RosterFile {
 pub(crate) fn invite(args: &InviteArgs) -> Result {
     let home = home::home(&args.home)?;
     // Of a mistyped home nothing is made.
-    home::identity(&home)?;
+    identities::all(&home)?;
     let mut secret = Zeroizing::new([0; 16]);
     getrandom::fill(secret.as_mut())
         .map_err(|error| anyhow!("the system has no randomness: {error}"))?;

@@ -1,9 +1,13 @@
 //! What the arguments mean: the network, and how it differs from mainnet.
 
+use crate::args::RunArgs;
 use crate::outcome::{ExitCode, Result, WrongUsage, answer};
 use anyhow::Context;
 use chain::Network;
 use post::presets;
+
+/// Twelve hours, which is what the reference's network leaves for a proof.
+const WINDOW: u64 = 12 * 3600;
 
 /// A preset by its name, or a network file by its path.
 pub(crate) fn network(name: &str) -> Result<Network> {
@@ -17,6 +21,11 @@ pub(crate) fn network(name: &str) -> Result<Network> {
     let network: Network = toml::from_str(&text)
         .map_err(|error| WrongUsage(format!("{name} is not a network file: {error}")))?;
     Ok(network.checked().map_err(|bad| WrongUsage(format!("{name}: {bad}")))?)
+}
+
+/// Seconds from a challenge to its deadline.
+pub(crate) fn window(args: &RunArgs) -> u64 {
+    args.window.unwrap_or(args.every.max(WINDOW))
 }
 
 /// Prints a network file.

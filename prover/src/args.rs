@@ -1,8 +1,13 @@
 //! What was typed.
 
+mod control;
 mod devices;
 mod keep;
 
+pub(crate) use control::{
+    AtArgs, ConfigArgs, ConfigCommand, ConfigShowArgs, ControlArgs, PauseArgs, ResumeArgs,
+    StatusArgs, TopArgs,
+};
 pub(crate) use devices::{DeviceArg, DevicesArgs};
 pub(crate) use keep::{MergeArgs, MoveArgs, PurgeArgs, ShrinkArgs, UndoArgs, WipeArgs};
 
@@ -13,6 +18,7 @@ use clap_complete::Shell;
 use link::Code;
 use post::k2pow::Difficulty;
 use post::{AtxId, Challenge, NodeId};
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -63,6 +69,16 @@ pub(crate) enum Command {
     Info(InfoArgs),
     /// Answer a node's requests for proofs
     Serve(ServeArgs),
+    /// Show what running provers do
+    Status(StatusArgs),
+    /// Show it live, in the terminal
+    Top(TopArgs),
+    /// Let running provers rest
+    Pause(PauseArgs),
+    /// Let them go on
+    Resume(ResumeArgs),
+    /// Show the configuration of `serve`, or have it read again
+    Config(ConfigArgs),
     /// Pair with a node on another host, by the code that it printed
     Pair(PairArgs),
     /// List what can compute here, and why something is not used
@@ -98,7 +114,13 @@ impl Args {
             Command::Serve(args) => args.json,
             Command::Pair(args) => args.json,
             Command::Devices(args) => args.json,
-            Command::Worker | Command::Completions { .. } => false,
+            Command::Status(args) => args.json,
+            Command::Config(args) => args.json(),
+            Command::Top(_)
+            | Command::Pause(_)
+            | Command::Resume(_)
+            | Command::Worker
+            | Command::Completions { .. } => false,
         }
     }
 }
@@ -407,14 +429,23 @@ pub(crate) struct InfoArgs {
     "Exit codes: 0 stopped on request · 2 wrong usage · 3 could not (disk, another network)"
 ))]
 pub(crate) struct ServeArgs {
+    /// A TOML file that says what flags do not [default: postmesh/prover.toml in the user's
+    /// configuration, if it is there]
+    #[arg(long, value_name = "FILE", env = "POSTMESH_PROVER_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// The node's socket [default: the well-known one of this user]
     #[arg(long, value_name = "PATH", env = "POSTMESH_SOCKET")]
     pub(crate) socket: Option<PathBuf>,
-    /// Serve a node on another host, which this prover was paired with, and none on this one
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) node: Option<String>,
+    /// Serve a node on another host, which this prover was paired with; given several times for
+    /// several, `local` for the one on this host [default: local]
+    #[arg(long, value_name = "HOST:PORT|local")]
+    pub(crate) node: Vec<String>,
+    /// Leave labels that are missing as they are; without this they are made whenever no proof is
+    /// wanted
+    #[arg(long)]
+    pub(crate) no_fill: bool,
     #[command(flatten)]
     pub(crate) keys: KeysArgs,
     #[command(flatten)]
@@ -423,9 +454,14 @@ pub(crate) struct ServeArgs {
     pub(crate) proving: ProvingArgs,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
+    #[command(flatten)]
+    pub(crate) control: ControlArgs,
     /// Logs as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// The whole command line, so that the configuration can be read again.
+    #[arg(skip)]
+    pub(crate) typed: Vec<OsString>,
 }
 
 /// Where a prover keeps what it knows of nodes on other hosts.

@@ -12,7 +12,7 @@ mod walk;
 pub(crate) use bad::{BadRange, Why};
 
 use crate::make::MakeError;
-use crate::progress::Progress;
+use crate::progress::{Progress, Report};
 use bad::{absent, merged};
 use plot::{Block, DataSet, PlotError, Slot};
 use post::label::{LabelFault, Scratch, label_in};
@@ -42,8 +42,7 @@ pub(crate) struct Check<'a> {
     /// Whether hashes of blocks that have none may be written down.
     pub(crate) record: bool,
     pub(crate) stop: &'a (dyn Fn() -> bool + Sync),
-    /// Whether progress is for scripts.
-    pub(crate) json: bool,
+    pub(crate) report: Report,
 }
 
 /// What a check found.
@@ -182,7 +181,8 @@ impl Check<'_> {
         beheaded: &BTreeSet<u64>,
     ) -> Result<Vec<(LabelRange, Cause)>, MakeError> {
         let sample = Sample::new(findings.present, self.percent, self.seed);
-        let mut progress = Progress::new("checking", "labels", 0, findings.present, self.json);
+        let mut progress =
+            Progress::new("checking", "labels", 0, findings.present, self.report.clone());
         let walk = Walk::begin(self.set).map_err(|why| PlotError::Io {
             action: "start a thread to read",
             path: "labels".into(),
@@ -317,7 +317,7 @@ impl Check<'_> {
     ) -> Result<(), MakeError> {
         let total = suspects.iter().map(|(labels, _)| count(labels)).sum();
         let what = "making suspect blocks again";
-        let mut progress = Progress::new(what, "labels", 0, total, self.json);
+        let mut progress = Progress::new(what, "labels", 0, total, self.report.clone());
         let mut done = 0;
         for (labels, cause) in suspects {
             let (file, _) = self.set.layout().place_of(labels.start);

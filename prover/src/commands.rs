@@ -76,7 +76,7 @@ pub(crate) fn open_shared(args: &DataArgs) -> Result<(Vec<Lock>, DataSet)> {
 }
 
 /// Names the files in which devices that made wrong labels had a part, now or in earlier runs.
-fn warn_of_liars(set: &DataSet, crew: &Crew) {
+pub(crate) fn warn_of_liars(set: &DataSet, crew: &Crew) {
     for name in crew.distrusted() {
         let provenance = match set.provenance() {
             Ok(provenance) => provenance,

@@ -5,7 +5,7 @@
 
 use crate::crew::{Crew, Made, Share};
 use crate::make::{MakeError, refuse_foreign};
-use crate::progress::Progress;
+use crate::progress::{Progress, Report};
 use crate::vrf;
 use plot::{DataSet, FileState, PlotError};
 use post::label::Candidate;
@@ -30,8 +30,7 @@ pub(crate) struct Init<'a> {
     pub(crate) set: &'a mut DataSet,
     pub(crate) crew: &'a mut Crew,
     pub(crate) stop: &'a (dyn Fn() -> bool + Sync),
-    /// Whether progress is for scripts.
-    pub(crate) json: bool,
+    pub(crate) report: Report,
 }
 
 impl Init<'_> {
@@ -55,7 +54,7 @@ impl Init<'_> {
         let best = self.fill(
             &absent,
             best,
-            Progress::new("initializing", "labels", found, total, self.json),
+            Progress::new("initializing", "labels", found, total, self.report.clone()),
             found,
         )?;
         // Labels past the data are nobody's share.
@@ -76,7 +75,7 @@ impl Init<'_> {
             None if found == 0 => Ok(None),
             None => {
                 let what = "searching the VRF nonce";
-                let mut progress = Progress::new(what, "labels", 0, found, self.json);
+                let mut progress = Progress::new(what, "labels", 0, found, self.report.clone());
                 let mut read = 0;
                 vrf::search_on_disk(self.set, self.crew.n(), self.stop, &mut |labels| {
                     read += labels;

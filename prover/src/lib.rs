@@ -10,6 +10,8 @@ mod background;
 mod battery;
 mod check;
 mod commands;
+mod config;
+mod control;
 mod crew;
 mod devices;
 mod init;
@@ -28,7 +30,6 @@ mod proof_file;
 mod prove;
 mod randomx;
 mod repair;
-mod serve;
 mod service;
 mod session;
 mod settings;
@@ -41,16 +42,19 @@ use outcome::Failure;
 pub use progress::{date, human_time};
 pub use proof_file::{BadProofFile, ProofFile};
 
-use args::{Args, Command};
-use clap::Parser;
+use args::{Command, ConfigCommand};
 use std::ffi::OsString;
+
+/// Name and version of the program.
+const SOFTWARE: &str = concat!("postmesh-prover ", env!("CARGO_PKG_VERSION"));
 
 /// Runs the prover as a process would, with the program's name as the first argument, and returns
 /// the exit code. Answers go to stdout, everything else to stderr.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(arguments) {
+    let typed: Vec<OsString> = arguments.into_iter().collect();
+    let args = match config::parse(&typed) {
         Ok(args) => args,
-        Err(error) => return outcome::of_clap(&error),
+        Err(code) => return code,
     };
     outcome::logs(args.json());
     let result = match args.command {
@@ -68,7 +72,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Nonce(args) => commands::nonce(&args),
         Command::Merge(args) => commands::merge(&args),
         Command::Info(args) => commands::info(&args),
-        Command::Serve(args) => serve::serve(&args),
+        Command::Serve(args) => service::serve(&args),
+        Command::Status(args) => control::show::status(&args),
+        Command::Top(args) => control::top::top(&args),
+        Command::Pause(args) => control::show::pause(&args),
+        Command::Resume(args) => control::show::resume(&args),
+        Command::Config(args) => match args.command {
+            ConfigCommand::Show(args) => config::show(&args),
+            ConfigCommand::Reload(at) => control::show::reload(&at),
+        },
         Command::Pair(args) => nodes::pair(&args),
         Command::Devices(args) => commands::devices(&args),
         Command::Worker => return worker::run(),

@@ -1,6 +1,7 @@
 //! Nodes on other hosts: pairing with one, and finding again those that this prover knows.
 
 use crate::args::{KeysArgs, PairArgs};
+use crate::config;
 use crate::outcome::{ExitCode, Failure, Result, answer};
 use link::{Connection, LinkError, LinkId, LinkKey, NodeBook};
 use serde_json::json;
@@ -56,12 +57,8 @@ fn home(args: &KeysArgs) -> Result<PathBuf> {
     if let Some(home) = &args.home {
         return Ok(home.clone());
     }
-    let from = |name| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let configuration = from("XDG_CONFIG_HOME")
-        .or_else(|| Some(from("HOME")?.join(".config")))
-        .or_else(|| from("APPDATA"));
     let none = || Failure::usage("there is no home directory: use --home DIR");
-    Ok(configuration.ok_or_else(none)?.join("postmesh").join("prover"))
+    Ok(config::directory().ok_or_else(none)?.join("prover"))
 }
 
 /// This machine's name, as far as a name may have it.

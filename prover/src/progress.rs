@@ -7,6 +7,7 @@ use crate::crew::Share;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Silence at the start, so that short tasks stay short on paper too.
@@ -26,6 +27,21 @@ const FORETELLING: usize = 1;
 /// How often a sample is kept.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
+/// To whom progress is told.
+#[derive(Clone)]
+pub(crate) enum Report {
+    /// To people, or scripts, on stderr.
+    Shown { json: bool },
+    /// To somebody who is told what is done and what there is, as often as it changes.
+    Told(Arc<dyn Fn(u64, u64) + Send + Sync>),
+}
+
+impl From<bool> for Report {
+    fn from(json: bool) -> Self {
+        Self::Shown { json }
+    }
+}
+
 /// Where the words go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -35,8 +51,8 @@ enum Form {
 }
 
 /// The progress of one task.
-#[derive(Debug)]
 pub(crate) struct Progress {
+    told: Option<Arc<dyn Fn(u64, u64) + Send + Sync>>,
     course: Course,
     form: Form,
     start: Instant,
@@ -50,8 +66,12 @@ impl Progress {
         unit: &'static str,
         before: u64,
         total: u64,
-        json: bool,
+        report: impl Into<Report>,
     ) -> Self {
+        let (json, told) = match report.into() {
+            Report::Shown { json } => (json, None),
+            Report::Told(told) => (false, Some(told)),
+        };
         let form = match (json, std::io::stderr().is_terminal()) {
             (true, _) => Form::Json,
             (false, true) => Form::Terminal,
@@ -59,7 +79,7 @@ impl Progress {
         };
         let start = Instant::now();
         let course = Course::new(what.into(), unit, before, total);
-        Self { course, form, start, next: start + QUIET }
+        Self { told, course, form, start, next: start + QUIET }
     }
 
     /// Takes note of which device did how much of it by now.
@@ -69,6 +89,9 @@ impl Progress {
 
     /// Says how far it is, if it is time to.
     pub(crate) fn at(&mut self, done: u64) {
+        if let Some(told) = &self.told {
+            return told(done, self.course.total);
+        }
         let now = Instant::now();
         self.course.note(now - self.start, done);
         if now < self.next {
@@ -94,7 +117,10 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.form == Form::Terminal && Instant::now() >= self.start + QUIET {
+        if self.told.is_none()
+            && self.form == Form::Terminal
+            && Instant::now() >= self.start + QUIET
+        {
             eprint!("\r\x1b[K");
         }
     }

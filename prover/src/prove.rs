@@ -104,6 +104,15 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) stop: &'a (dyn Fn() -> bool + Sync),
     /// Told the stage, what is done of it and what there is.
     pub(crate) progress: &'a (dyn Fn(Stage, u64, u64) + Sync),
+    /// Asked before each stage, since others may need the same processor or disk; returns when it
+    /// is our turn, and whether it ever will be.
+    pub(crate) turn: &'a (dyn Fn(Stage) -> bool + Sync),
+}
+
+impl Surroundings<'_> {
+    fn wait_for(&self, stage: Stage) -> Result<(), ProveError> {
+        if (self.turn)(stage) { Ok(()) } else { Err(ProveError::Stopped) }
+    }
 }
 
 /// A device that scans, on a thread of its own.
@@ -164,7 +173,9 @@ fn search(
     let mut passes = Vec::new();
     for number in diary.pass(job.nonces).. {
         let nonces = nonces_of(number, job.nonces).ok_or(ProveError::NoProof)?;
+        around.wait_for(Stage::Pow)?;
         let keys = pows::buy(job, nonces.clone(), diary, around)?;
+        around.wait_for(Stage::Scan)?;
         let workers = hire(&data, &keys, threshold);
         let mut count = Count::new(nonces.clone(), job.params.k2, &data.missing);
         diary.resume(&mut count, &data);

@@ -1,9 +1,6 @@
 //! RandomX for this process: made when first needed, in the mode that repays itself and that there
-//! is memory for, and kept until it is released.
-//!
-//! One process of a user fills a dataset at a time: two provers on one host would take 2 GiB twice.
-//! Whoever does holds a lock in the user's runtime directory for as long as the dataset lives; the
-//! others hash in light mode meanwhile.
+//! is memory for, and kept until it is released. The dataset of 2 GiB is made by one process of
+//! this user at a time.
 
 use crate::args::RandomXArg;
 use crate::memory::Available;
@@ -13,8 +10,8 @@ use plot::Hashing;
 use post::k2pow::Difficulty;
 use pow::{Mode, PowFault, Puzzle, RandomX, SolveError, Watch};
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,32 +25,26 @@ const FAST_BYTES: u64 = (2080 + 256) << 20;
 /// What fast mode leaves to others.
 const HEADROOM_BYTES: u64 = 1 << 30;
 
-/// The file that is locked while a dataset is there.
-const LOCK_FILE: &str = "randomx-fast.lock";
-
 /// The process's RandomX.
 #[derive(Debug)]
 pub(crate) struct Pows {
     choice: RandomXArg,
     threads: usize,
     pace: Pace,
-    /// Where the lock lies; `None` where it is of no use.
-    lock: Option<PathBuf>,
-    state: Mutex<State>,
+    /// Held by the process that has a dataset; beside the node's socket.
+    lock_file: PathBuf,
+    made: Mutex<Option<Made>>,
 }
 
-/// What was made, and what was said of it.
-#[derive(Debug, Default)]
-struct State {
-    randomx: Option<Arc<RandomX>>,
-    /// Held while there is a dataset.
-    lock: Option<File>,
-    /// Whether it was told that another process has the dataset.
-    told: bool,
+#[derive(Debug)]
+struct Made {
+    randomx: Arc<RandomX>,
+    /// That no other process makes a dataset.
+    _lock: Option<File>,
     meter: Meter,
 }
 
-/// How RandomX runs, over all that was hashed since it was made.
+/// How a RandomX runs, over all that was hashed with it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Meter {
     hashes: u64,
@@ -69,26 +60,17 @@ const METERED: Duration = Duration::from_secs(3);
 
 impl Pows {
     pub(crate) fn new(choice: RandomXArg, threads: usize, pace: Pace) -> Self {
-        // Where there is no such directory, each process is on its own.
-        let lock = link::meeting_place().ok().map(|directory| directory.join(LOCK_FILE));
-        Self { choice, threads, pace, lock, state: Mutex::default() }
+        let lock_file = link::default_socket().with_file_name("randomx.lock");
+        Self { choice, threads, pace, lock_file, made: Mutex::new(None) }
     }
 
-    /// Gives the memory back, if nobody is hashing: up to 2 GiB. Whether there is none now. What
-    /// hashes next makes it anew.
-    pub(crate) fn release(&self) -> bool {
-        // Whoever holds this is making it just now, which takes minutes.
-        let Ok(mut state) = self.state.try_lock() else { return false };
-        // Clones are made under the lock only: the last one cannot be joined by another.
-        let idle = state.randomx.as_ref().is_none_or(|randomx| Arc::strong_count(randomx) == 1);
-        if idle {
-            *state = State::default();
-        }
-        idle
+    /// Gives its memory back, once nobody uses it; it is made again when it is needed.
+    pub(crate) fn release(&self) {
+        self.made().take();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn made(&self) -> MutexGuard<'_, Option<Made>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// RandomX for solving `groups` puzzles of this (scaled) difficulty.
@@ -131,8 +113,10 @@ impl Pows {
         let watch = Watch { stop: &counting, rest: &rest };
         let solved = pow::solve(randomx, (puzzle, first), self.threads, watch, tried);
         let worked = Duration::from_nanos(nanos.into_inner());
-        if worked >= METERED * u32::try_from(self.threads).unwrap_or(u32::MAX) {
-            let meter = &mut self.state().meter;
+        if worked >= METERED * u32::try_from(self.threads).unwrap_or(u32::MAX)
+            && let Some(Made { meter, .. }) =
+                self.made().as_mut().filter(|made| core::ptr::eq(&*made.randomx, randomx))
+        {
             meter.hashes += hashes.into_inner();
             meter.worked += worked;
         }
@@ -141,12 +125,12 @@ impl Pows {
 
     /// How RandomX runs here, once enough was hashed; and whether it has its dataset.
     pub(crate) fn measured(&self, at: u64) -> Option<(bool, Hashing)> {
-        let state = self.state();
-        let fast = state.randomx.as_ref()?.mode() == Mode::Fast;
-        let Meter { hashes, worked, setup } = state.meter;
-        let each = hashes as f64 / worked.as_secs_f64();
-        let hashes = each * self.threads as f64;
-        hashes.is_finite().then_some((fast, Hashing { hashes, setup: setup.as_secs_f64(), at }))
+        let made = self.made();
+        let Made { randomx, meter: Meter { hashes, worked, setup }, .. } = made.as_ref()?;
+        let each = *hashes as f64 / worked.as_secs_f64();
+        let (hashes, setup) = (each * self.threads as f64, setup.as_secs_f64());
+        let fast = randomx.mode() == Mode::Fast;
+        hashes.is_finite().then_some((fast, Hashing { hashes, setup, at }))
     }
 
     /// One that is there already is used, unless a fast one is wanted and it is light.
@@ -155,21 +139,21 @@ impl Pows {
         choose: impl FnOnce() -> (Mode, Reason),
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Arc<RandomX>, PowFault> {
-        let mut state = self.state();
-        let there = state.randomx.clone();
-        if let Some(randomx) = there.as_ref().filter(|randomx| randomx.mode() == Mode::Fast) {
-            return Ok(Arc::clone(randomx));
+        let mut made = self.made();
+        let there = made.as_ref().map(|Made { randomx, .. }| (randomx.mode(), Arc::clone(randomx)));
+        if let Some((Mode::Fast, randomx)) = there {
+            return Ok(randomx);
         }
         let (mut wanted, mut reason) = choose();
-        let turn = if wanted == Mode::Fast { self.turn() } else { Turn::Ours(None) };
-        if matches!(turn, Turn::Others) {
-            (wanted, reason) = elsewhere(self.choice);
-            if there.is_some() && !state.told {
-                tracing::info!("light mode: {reason}");
+        let mut lock = None;
+        if wanted == Mode::Fast {
+            lock = lock_of(&self.lock_file);
+            // Who insists gets it all the same.
+            if lock.is_none() && self.choice == RandomXArg::Auto {
+                (wanted, reason) = (Mode::Light, Reason::Elsewhere);
             }
-            state.told = true;
         }
-        if let Some(randomx) = there.filter(|_| wanted == Mode::Light) {
+        if let Some((Mode::Light, randomx)) = there.filter(|_| wanted == Mode::Light) {
             return Ok(randomx);
         }
         let rest = |worked| self.pace.after(worked, stop);
@@ -188,52 +172,26 @@ impl Pows {
             _ => tracing::info!("{randomx}: {reason}"),
         }
         let setup = start.elapsed().mul_f64(self.pace.share());
-        state.meter = Meter { setup, ..Meter::default() };
-        state.lock = turn.lock().filter(|_| randomx.mode() == Mode::Fast);
+        let meter = Meter { setup, ..Meter::default() };
         let randomx = Arc::new(randomx);
-        state.randomx = Some(Arc::clone(&randomx));
+        let lock = lock.filter(|_| randomx.mode() == Mode::Fast);
+        *made = Some(Made { randomx: Arc::clone(&randomx), _lock: lock, meter });
         Ok(randomx)
     }
-
-    /// Whether it is our turn to fill a dataset.
-    fn turn(&self) -> Turn {
-        let Some(path) = &self.lock else { return Turn::Ours(None) };
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(path);
-        let locked = opened.map(|file| (file.try_lock(), file));
-        match locked {
-            Ok((Ok(()), file)) => Turn::Ours(Some(file)),
-            Ok((Err(TryLockError::WouldBlock), _)) => Turn::Others,
-            Ok((Err(TryLockError::Error(why)), _)) | Err(why) => {
-                tracing::debug!("no lock at {}: {why}", path.display());
-                Turn::Ours(None)
-            }
-        }
-    }
 }
 
-/// Whose turn it is to have a dataset.
-enum Turn {
-    /// Ours, for as long as this file is open, if there is one.
-    Ours(Option<File>),
-    /// Another process's.
-    Others,
-}
-
-impl Turn {
-    fn lock(self) -> Option<File> {
-        match self {
-            Self::Ours(file) => file,
-            Self::Others => None,
-        }
+/// The lock of whoever has a dataset; `None` while another process holds it, or where there is no
+/// place for one: light mode harms nobody.
+fn lock_of(path: &Path) -> Option<File> {
+    if let Some(directory) = path.parent() {
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        // It is there, or the lock cannot be opened.
+        let _ = builder.create(directory);
     }
-}
-
-/// The mode where another process of this host has a dataset.
-fn elsewhere(choice: RandomXArg) -> (Mode, Reason) {
-    match choice {
-        RandomXArg::Fast => (Mode::Fast, Reason::Besides),
-        RandomXArg::Auto | RandomXArg::Light => (Mode::Light, Reason::Elsewhere),
-    }
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    file.ok().filter(|file| file.try_lock().is_ok())
 }
 
 /// Why a mode was chosen.
@@ -246,10 +204,8 @@ enum Reason {
     DoesNotRepay(f64),
     /// Bytes there are.
     NoMemory(u64),
-    /// Another process of this host has the dataset.
+    /// Another process has a dataset.
     Elsewhere,
-    /// The same, and fast mode was asked for.
-    Besides,
 }
 
 impl fmt::Display for Reason {
@@ -263,6 +219,12 @@ impl fmt::Display for Reason {
             Self::DoesNotRepay(hashes) => {
                 write!(f, "a dataset would not repay itself over about {hashes:.0} hashes")
             }
+            Self::Elsewhere => {
+                write!(
+                    f,
+                    "another prover here has the dataset of fast mode (--randomx fast insists)"
+                )
+            }
             Self::NoMemory(bytes) => {
                 let gib = |bytes| bytes as f64 / f64::from(1 << 30);
                 let (there, needed) = (gib(*bytes), gib(FAST_BYTES + HEADROOM_BYTES));
@@ -271,14 +233,6 @@ impl fmt::Display for Reason {
                     "{there:.1} GiB of memory are available, and fast mode wants {needed:.1} GiB \
                      (--randomx fast insists)"
                 )
-            }
-            Self::Elsewhere => write!(
-                f,
-                "another process of this user has the dataset, and one of 2 GiB is enough for a \
-                 host (--randomx fast insists)"
-            ),
-            Self::Besides => {
-                write!(f, "as asked for, though another process of this user has a dataset too")
             }
         }
     }
@@ -308,66 +262,6 @@ fn choose(choice: RandomXArg, hashes: f64, available: Option<Available>) -> (Mod
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
-
-    fn pows(choice: RandomXArg, folder: &Path) -> Pows {
-        let lock = Some(folder.join(LOCK_FILE));
-        Pows { lock, ..Pows::new(choice, 2, Pace::FULL) }
-    }
-
-    #[test]
-    fn one_process_has_a_dataset_at_a_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let [ours, theirs] = [0, 1].map(|_| pows(RandomXArg::Auto, folder.path()));
-        let Turn::Ours(Some(held)) = ours.turn() else { panic!("nobody has it") };
-        assert!(matches!(theirs.turn(), Turn::Others));
-        // Whoever wants one is given the other mode, and is told once.
-        let randomx = theirs.get(|| (Mode::Fast, Reason::Repays(1e9)), &|| false).unwrap();
-        assert_eq!(randomx.mode(), Mode::Light);
-        assert!(theirs.state().told && theirs.state().lock.is_none());
-        let again = theirs.get(|| (Mode::Fast, Reason::Repays(1e9)), &|| false).unwrap();
-        assert!(Arc::ptr_eq(&again, &randomx));
-        assert_eq!(elsewhere(RandomXArg::Fast), (Mode::Fast, Reason::Besides));
-        assert_eq!(elsewhere(RandomXArg::Auto), (Mode::Light, Reason::Elsewhere));
-        drop(held);
-        assert!(matches!(theirs.turn(), Turn::Ours(Some(_))));
-    }
-
-    #[test]
-    fn who_cannot_have_a_lock_goes_without() {
-        let folder = tempfile::tempdir().unwrap();
-        let nowhere = pows(RandomXArg::Auto, &folder.path().join("none"));
-        assert!(matches!(nowhere.turn(), Turn::Ours(None)));
-        let nowhere = Pows { lock: None, ..nowhere };
-        assert!(matches!(nowhere.turn(), Turn::Ours(None)));
-    }
-
-    #[test]
-    fn what_is_not_in_use_is_given_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let pows = pows(RandomXArg::Light, folder.path());
-        assert!(pows.release());
-        let randomx = pows.to_verify().unwrap();
-        let Turn::Ours(lock) = pows.turn() else { panic!("nobody has it") };
-        pows.state().lock = lock;
-        assert!(!pows.release());
-        assert!(matches!(pows.turn(), Turn::Others));
-        let memory = Arc::downgrade(&randomx);
-        drop(randomx);
-        assert!(memory.upgrade().is_some() && pows.release() && memory.upgrade().is_none());
-        assert!(matches!(pows.turn(), Turn::Ours(Some(_))));
-        // And made again when it is needed.
-        assert_eq!(pows.to_verify().unwrap().mode(), Mode::Light);
-    }
-
-    #[test]
-    fn a_dataset_that_was_not_filled_leaves_the_turn_to_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let pows = pows(RandomXArg::Fast, folder.path());
-        let stopped = pows.get(|| (Mode::Fast, Reason::Asked), &|| true);
-        assert_eq!(stopped.err(), Some(PowFault::Stopped));
-        assert!(matches!(pows.turn(), Turn::Ours(Some(_))));
-    }
 
     fn mode(choice: RandomXArg, hashes: f64, available: Option<Available>) -> Mode {
         choose(choice, hashes, available).0
@@ -396,5 +290,20 @@ mod tests {
         // Large pages that were set aside are for nobody else.
         assert_eq!(mode(RandomXArg::Auto, 1e4, with(1 << 20, FAST_BYTES)), Mode::Fast);
         assert_eq!(mode(RandomXArg::Fast, 1e4, with(0, 0)), Mode::Fast);
+    }
+
+    #[test]
+    fn one_process_has_the_dataset_and_memory_is_given_back() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("run/randomx.lock");
+        let first = lock_of(&path);
+        assert!(first.is_some() && lock_of(&path).is_none());
+        drop(first);
+        assert!(lock_of(&path).is_some());
+        let pows = Pows::new(RandomXArg::Light, 1, Pace::FULL);
+        let used = pows.to_verify().unwrap();
+        assert_eq!(Arc::strong_count(&used), 2);
+        pows.release();
+        assert_eq!(Arc::strong_count(&used), 1, "whoever uses it is the last to have it");
     }
 }

@@ -1,36 +1,42 @@
-//! The prover's side of a conversation with a node, without IO: events in, actions out.
+//! The prover's side of a conversation with a node, without IO: what it says in, what is to be done
+//! out.
 //!
-//! The prover says hello; the node welcomes or refuses it; then the node asks and the prover
-//! answers. One proof at a time: a second request is told to wait elsewhere.
+//! The prover says hello; the node welcomes or refuses it; then the node asks. What it asks for is
+//! not answered here: work outlives conversations ([`service`](crate::service)).
 
-use post::{NetworkId, Proof, Statement};
+use post::{NetworkId, Statement};
 use std::collections::VecDeque;
-use wire::{JobId, PlotInfo, ProveFailure, Refusal, SpokenVersions, Stage, ToNode, ToProver};
+use wire::{JobId, Refusal, SpokenVersions, ToNode, ToProver, Version};
 
-/// What happened.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// The node said something.
-    Said(ToProver),
-    /// The job got on.
-    Progress { job: JobId, stage: Stage, done: u64, total: u64 },
-    /// The job ended.
-    Ended { job: JobId, result: Result<Proof, ProveFailure> },
-}
+/// So many messages that we do not know are answered; whoever sends more speaks something else.
+const UNKNOWN_MAX: u32 = 16;
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Say this to the node.
     Say(ToNode),
-    /// Prove the data set with this number.
-    Start { job: JobId, plot: usize, statement: Statement },
-    /// Stop proving; the job's end will be reported.
-    Stop(JobId),
+    /// The node has welcomed us.
+    Joined(Version),
+    /// The node asks for something.
+    Asked(Asked),
     /// The node does not want us. Close.
     Leave(Refusal),
     /// The node broke the protocol. Close.
     Breach(&'static str),
+}
+
+/// What a node asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The data sets.
+    Info,
+    /// A proof, which is of use for so many seconds.
+    Proof { job: JobId, statement: Statement, seconds: Option<u64> },
+    /// To stop.
+    Cancel(JobId),
+    /// To forget: the proof is written down, and valid or not.
+    Recorded { job: JobId, valid: bool },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +44,7 @@ enum State {
     /// Hello is said, the answer is awaited.
     Greeting,
     /// Welcome.
-    Open,
+    Open(Version),
     /// Nothing more is to be said.
     Closed,
 }
@@ -47,43 +53,17 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct Session {
     state: State,
-    plots: Vec<PlotInfo>,
-    job: Option<JobId>,
+    unknown: u32,
     actions: VecDeque<Action>,
 }
 
 impl Session {
     /// A conversation that begins with our hello.
-    pub(crate) fn new(network: NetworkId, plots: Vec<PlotInfo>) -> Self {
-        let software = concat!("postmesh-prover ", env!("CARGO_PKG_VERSION")).to_owned();
+    pub(crate) fn new(network: NetworkId) -> Self {
+        let software = crate::SOFTWARE.to_owned();
         let hello = ToNode::Hello { versions: SpokenVersions::OURS, network, software };
         let actions = VecDeque::from([Action::Say(hello)]);
-        Self { state: State::Greeting, plots, job: None, actions }
-    }
-
-    /// Takes in what happened.
-    pub(crate) fn handle(&mut self, event: Event) {
-        match event {
-            Event::Said(message) => self.said(message),
-            Event::Progress { job, stage, done, total } => {
-                if self.job == Some(job) {
-                    self.act(Action::Say(ToNode::Progress { job, stage, done, total }));
-                }
-            }
-            Event::Ended { job, result } => {
-                if self.job.take_if(|current| *current == job).is_some() {
-                    self.act(Action::Say(match result {
-                        Ok(proof) => ToNode::Proved { job, proof },
-                        Err(why) => ToNode::Failed { job, why },
-                    }));
-                }
-            }
-        }
-    }
-
-    /// Whether the node has welcomed us.
-    pub(crate) fn is_open(&self) -> bool {
-        self.state == State::Open
+        Self { state: State::Greeting, unknown: 0, actions }
     }
 
     /// What is to be done next, in order.
@@ -91,84 +71,81 @@ impl Session {
         self.actions.pop_front()
     }
 
-    fn act(&mut self, action: Action) {
-        self.actions.push_back(action);
-    }
-
-    fn said(&mut self, message: ToProver) {
+    /// Takes in what the node said.
+    pub(crate) fn said(&mut self, message: ToProver) {
         match (self.state, message) {
             (State::Greeting, ToProver::Welcome(version))
                 if !SpokenVersions::OURS.include(version) =>
             {
                 self.breach("it welcomed us to a version that we do not speak");
             }
-            (State::Greeting, ToProver::Welcome(_)) => {
-                self.state = State::Open;
-                self.act(Action::Say(ToNode::Info(self.plots.clone())));
+            (State::Greeting, ToProver::Welcome(version)) => {
+                self.state = State::Open(version);
+                self.act(Action::Joined(version));
             }
             (State::Greeting, ToProver::Refused(refusal)) => {
                 self.state = State::Closed;
                 self.act(Action::Leave(refusal));
             }
-            (State::Open, ToProver::Info) => {
-                self.act(Action::Say(ToNode::Info(self.plots.clone())));
-            }
-            (State::Open, ToProver::Prove { job, statement }) => self.prove(job, statement),
-            (State::Open, ToProver::Cancel(job)) => {
-                if self.job == Some(job) {
-                    self.act(Action::Stop(job));
-                }
-            }
-            (State::Closed, _) => {}
             (State::Greeting, _) => self.breach("it spoke before it welcomed us"),
-            (State::Open, _) => self.breach("it greeted twice"),
+            (State::Open(_), ToProver::Welcome(_) | ToProver::Refused(_)) => {
+                self.breach("it greeted twice");
+            }
+            (State::Open(version), message) => self.asked(version, message),
+            (State::Closed, _) => {}
         }
+    }
+
+    /// Takes in that the node said something with a number that we do not know.
+    pub(crate) fn said_unknown(&mut self, number: u32) {
+        self.unknown += 1;
+        match self.state {
+            State::Open(version) if version >= Version::V2 && self.unknown <= UNKNOWN_MAX => {
+                self.act(Action::Say(ToNode::NotUnderstood(number)));
+            }
+            State::Open(_) | State::Greeting => self.breach("it says what nobody knows"),
+            State::Closed => {}
+        }
+    }
+
+    fn asked(&mut self, version: Version, message: ToProver) {
+        let is_new = matches!(
+            message,
+            ToProver::ProveWithin { .. } | ToProver::Recorded { .. } | ToProver::NotUnderstood(_)
+        );
+        if is_new && version < Version::V2 {
+            return self.breach("it speaks another version than it said");
+        }
+        let asked = match message {
+            ToProver::Info => Asked::Info,
+            ToProver::Prove { job, statement } => Asked::Proof { job, statement, seconds: None },
+            ToProver::ProveWithin { job, statement, seconds } => {
+                Asked::Proof { job, statement, seconds: Some(seconds) }
+            }
+            ToProver::Cancel(job) => Asked::Cancel(job),
+            ToProver::Recorded { job, valid } => Asked::Recorded { job, valid },
+            // It does without.
+            ToProver::NotUnderstood(_) | ToProver::Welcome(_) | ToProver::Refused(_) => return,
+        };
+        self.act(Action::Asked(asked));
+    }
+
+    fn act(&mut self, action: Action) {
+        self.actions.push_back(action);
     }
 
     fn breach(&mut self, what: &'static str) {
         self.state = State::Closed;
         self.act(Action::Breach(what));
     }
-
-    fn prove(&mut self, job: JobId, statement: Statement) {
-        let refuse = |why| Action::Say(ToNode::Failed { job, why });
-        let plot = self.plots.iter().position(|plot| plot.complete && matches(plot, &statement));
-        let action = match (plot, self.job) {
-            (None, _) => refuse(ProveFailure::NoSuchData),
-            (Some(_), Some(_)) => refuse(ProveFailure::Busy),
-            (Some(plot), None) => {
-                self.job = Some(job);
-                Action::Start { job, plot, statement }
-            }
-        };
-        self.act(action);
-    }
-}
-
-/// Whether a data set is the one that a statement speaks of.
-fn matches(plot: &PlotInfo, statement: &Statement) -> bool {
-    plot.node_id == statement.node_id
-        && plot.commitment_atx_id == statement.commitment_atx_id
-        && plot.num_units == statement.num_units
-        && plot.labels_per_unit == statement.labels_per_unit
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use post::{AtxId, Challenge, NodeId, Nonce};
-    use wire::Version;
+    use post::{AtxId, Challenge, NodeId};
 
-    fn plot() -> PlotInfo {
-        PlotInfo {
-            node_id: NodeId([1; 32]),
-            commitment_atx_id: AtxId([2; 32]),
-            num_units: 4,
-            labels_per_unit: 1024,
-            vrf_nonce: None,
-            complete: true,
-        }
-    }
+    const JOB: JobId = JobId(5);
 
     fn statement() -> Statement {
         Statement {
@@ -180,99 +157,78 @@ mod tests {
         }
     }
 
-    fn after(session: &mut Session, event: Event) -> Vec<Action> {
-        session.handle(event);
+    fn after(session: &mut Session, message: ToProver) -> Vec<Action> {
+        session.said(message);
         std::iter::from_fn(|| session.poll()).collect()
     }
 
-    fn open(plots: Vec<PlotInfo>) -> Session {
-        let mut session = Session::new(NetworkId([9; 32]), plots.clone());
+    fn greeting() -> Session {
+        let mut session = Session::new(NetworkId([9; 32]));
         assert!(matches!(session.poll(), Some(Action::Say(ToNode::Hello { .. }))));
-        let answer = after(&mut session, Event::Said(ToProver::Welcome(Version::V1)));
-        assert_eq!(answer, [Action::Say(ToNode::Info(plots))]);
         session
     }
 
-    fn ask(job: u64, statement: Statement) -> Event {
-        Event::Said(ToProver::Prove { job: JobId(job), statement })
+    fn open(version: Version) -> Session {
+        let mut session = greeting();
+        let joined = after(&mut session, ToProver::Welcome(version));
+        assert_eq!(joined, [Action::Joined(version)]);
+        session
     }
 
     #[test]
-    fn a_proof_is_asked_for_and_delivered() {
-        let mut session = open(vec![plot()]);
-        let (job, statement) = (JobId(5), statement());
-        let started = after(&mut session, ask(5, statement.clone()));
-        assert_eq!(started, [Action::Start { job, plot: 0, statement }]);
-        let (stage, done, total) = (Stage::Scan, 1, 2);
-        let said = after(&mut session, Event::Progress { job, stage, done, total });
-        assert_eq!(said, [Action::Say(ToNode::Progress { job, stage, done, total })]);
-        let proof = Proof { nonce: Nonce(1), indices: vec![], pow: 0 };
-        let said = after(&mut session, Event::Ended { job, result: Ok(proof.clone()) });
-        assert_eq!(said, [Action::Say(ToNode::Proved { job, proof })]);
-        // What comes late from a job that is over is nobody's business.
-        assert_eq!(after(&mut session, Event::Progress { job, stage, done, total }), []);
-    }
-
-    #[test]
-    fn a_second_proof_must_wait_elsewhere() {
-        let mut session = open(vec![plot()]);
-        after(&mut session, ask(1, statement()));
-        let said = after(&mut session, ask(2, statement()));
-        let (job, why) = (JobId(2), ProveFailure::Busy);
-        assert_eq!(said, [Action::Say(ToNode::Failed { job, why })]);
-        let result = Err(ProveFailure::NoProof);
-        after(&mut session, Event::Ended { job: JobId(1), result });
-        let started = after(&mut session, ask(3, statement()));
-        assert!(matches!(started[..], [Action::Start { .. }]));
-    }
-
-    #[test]
-    fn data_that_is_not_held_or_not_complete_is_not_proven() {
-        let incomplete = PlotInfo { complete: false, ..plot() };
-        let larger = Statement { num_units: 5, ..statement() };
-        for (plots, statement) in
-            [(vec![], statement()), (vec![incomplete], statement()), (vec![plot()], larger)]
-        {
-            let mut session = open(plots);
-            let (job, why) = (JobId(1), ProveFailure::NoSuchData);
-            let said = after(&mut session, ask(1, statement));
-            assert_eq!(said, [Action::Say(ToNode::Failed { job, why })]);
+    fn what_the_node_asks_for_is_passed_on() {
+        let (job, statement) = (JOB, statement());
+        let mut session = open(Version::V2);
+        let within = ToProver::ProveWithin { job, statement: statement.clone(), seconds: 7 };
+        let asked = Asked::Proof { job, statement: statement.clone(), seconds: Some(7) };
+        assert_eq!(after(&mut session, within), [Action::Asked(asked)]);
+        let recorded = ToProver::Recorded { job, valid: true };
+        let asked = Asked::Recorded { job, valid: true };
+        assert_eq!(after(&mut session, recorded), [Action::Asked(asked)]);
+        for version in [Version::V1, Version::V2] {
+            let mut session = open(version);
+            let prove = ToProver::Prove { job, statement: statement.clone() };
+            let asked = Asked::Proof { job, statement: statement.clone(), seconds: None };
+            assert_eq!(after(&mut session, prove), [Action::Asked(asked)]);
+            let said = after(&mut session, ToProver::Cancel(job));
+            assert_eq!(said, [Action::Asked(Asked::Cancel(job))]);
+            assert_eq!(after(&mut session, ToProver::Info), [Action::Asked(Asked::Info)]);
         }
-    }
-
-    #[test]
-    fn only_the_running_job_is_cancelled() {
-        let mut session = open(vec![plot()]);
-        after(&mut session, ask(1, statement()));
-        assert_eq!(after(&mut session, Event::Said(ToProver::Cancel(JobId(2)))), []);
-        let stopped = after(&mut session, Event::Said(ToProver::Cancel(JobId(1))));
-        assert_eq!(stopped, [Action::Stop(JobId(1))]);
     }
 
     #[test]
     fn a_node_that_breaks_the_protocol_is_left() {
-        let mut session = Session::new(NetworkId([9; 32]), vec![]);
-        session.poll();
-        let left = after(&mut session, Event::Said(ToProver::Info));
-        assert!(matches!(left[..], [Action::Breach(_)]));
-        assert_eq!(after(&mut session, Event::Said(ToProver::Welcome(Version::V1))), []);
-        for version in [0, 3] {
-            let mut session = Session::new(NetworkId([9; 32]), vec![]);
-            session.poll();
-            let left = after(&mut session, Event::Said(ToProver::Welcome(Version(version))));
-            assert!(matches!(left[..], [Action::Breach(_)]));
+        let breaks = |mut session, message| {
+            let left = after(&mut session, message);
+            assert!(matches!(left[..], [Action::Breach(_)]), "{left:?}");
+            assert_eq!(after(&mut session, ToProver::Welcome(Version::V1)), []);
+        };
+        breaks(greeting(), ToProver::Info);
+        breaks(greeting(), ToProver::Welcome(Version(0)));
+        breaks(greeting(), ToProver::Welcome(Version(3)));
+        breaks(open(Version::V1), ToProver::Welcome(Version::V1));
+        breaks(open(Version::V1), ToProver::Recorded { job: JOB, valid: true });
+    }
+
+    #[test]
+    fn a_message_of_a_later_version_is_answered_and_many_are_not() {
+        let mut session = open(Version::V2);
+        for number in 90..90 + UNKNOWN_MAX {
+            session.said_unknown(number);
+            assert_eq!(session.poll(), Some(Action::Say(ToNode::NotUnderstood(number))));
         }
-        let mut session = open(vec![]);
-        let left = after(&mut session, Event::Said(ToProver::Welcome(Version::V1)));
-        assert!(matches!(left[..], [Action::Breach(_)]));
+        session.said_unknown(1);
+        assert!(matches!(session.poll(), Some(Action::Breach(_))));
+        let mut session = open(Version::V1);
+        session.said_unknown(90);
+        assert!(matches!(session.poll(), Some(Action::Breach(_))));
     }
 
     #[test]
     fn a_refusal_ends_it() {
-        let mut session = Session::new(NetworkId([9; 32]), vec![]);
-        session.poll();
+        let mut session = greeting();
         let refusal = Refusal::Network(NetworkId([8; 32]));
-        let left = after(&mut session, Event::Said(ToProver::Refused(refusal)));
+        let left = after(&mut session, ToProver::Refused(refusal));
         assert_eq!(left, [Action::Leave(refusal)]);
     }
 }

@@ -8,6 +8,7 @@ use alloc::string::String;
 use ed25519_dalek::SigningKey;
 use post::{BadHex, NodeId, from_hex, to_hex};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// An Ed25519 key pair.
 #[derive(Clone, Debug)]
@@ -55,6 +56,11 @@ impl Identity {
     #[must_use]
     pub fn to_text(&self) -> String {
         to_hex(&self.0.to_keypair_bytes())
+    }
+
+    /// The secret that makes the key pair.
+    pub(crate) fn seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0.to_bytes())
     }
 
     /// The public key, by which everyone knows the identity.

@@ -1,4 +1,4 @@
-//! NOUNS of the chain: networks, and the records that a node keeps.
+//! NOUNS of the chain: networks, identities and their keys, and the records that a node keeps.
 //!
 //! Types, their one encoding and their hashes; nothing here judges, stores or sends. It will grow
 //! into all that consensus speaks of; a proof and its verdict are the first.
@@ -25,8 +25,10 @@ mod canonical;
 mod identity;
 mod network;
 mod record;
+mod sealed;
 
 pub use canonical::{Malformed, decode, encode};
 pub use identity::{BadKey, Identity};
 pub use network::{BadNetwork, Network};
-pub use record::{ProofRecord, Verdict};
+pub use record::{ProofRecord, ProofRequest, Verdict};
+pub use sealed::{BadSealedKey, NotOpened, NotSealed, SealedKey};

@@ -4,18 +4,25 @@
 //! format has a version. The identity key is *not* here: a lost database costs a node its memory,
 //! never its space.
 
-use chain::{Malformed, ProofRecord, decode, encode};
-use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, IteratorMode, Options, WriteOptions};
+use chain::{Malformed, ProofRecord, ProofRequest, decode, encode};
+use post::{NodeId, to_hex};
+use rocksdb::{
+    ColumnFamily, ColumnFamilyDescriptor, DB, IteratorMode, Options, WriteBatch, WriteOptions,
+};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// The version of the format: 1, proofs by number.
-const FORMAT: u64 = 1;
+/// The version of the format: 2, proofs by number and what is wanted by identity. Format 1 had the
+/// proofs only; it becomes 2 when a node opens it.
+const FORMAT: u64 = 2;
+const FORMAT_WITHOUT_WANTED: u64 = 1;
 const FORMAT_KEY: &[u8] = b"format";
 /// Facts about the database itself.
 const META: &str = "meta";
 /// Proof records, by number (u64 BE), oldest first.
 const PROOFS: &str = "proofs";
+/// What is wanted, by identity (its 32 bytes): one request of each at most.
+const WANTED: &str = "wanted";
 /// Most bytes of a record: a proof of 1,024 indices takes a sixth of it.
 const RECORD_BYTES_MAX: usize = 64 * 1024;
 /// Most bytes of RocksDB's own logs.
@@ -60,8 +67,8 @@ pub enum StoreError {
         path: PathBuf,
         /// Which table.
         table: &'static str,
-        /// Which record.
-        key: u64,
+        /// Which record: its number, or the hexadecimal id of the identity.
+        key: String,
         /// Why.
         source: Malformed,
     },
@@ -83,7 +90,8 @@ impl Store {
         let mut options = options();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
-        let tables = [META, PROOFS].map(|name| ColumnFamilyDescriptor::new(name, self::options()));
+        let tables =
+            [META, PROOFS, WANTED].map(|name| ColumnFamilyDescriptor::new(name, self::options()));
         let db = DB::open_cf_descriptors(&options, path, tables);
         let store = Self::of(db, path)?;
         store.settle_format()?;
@@ -101,8 +109,10 @@ impl Store {
         }
         let db = DB::open_cf_for_read_only(&options(), path, [META, PROOFS], false);
         let store = Self::of(db, path)?;
-        store.check_format()?;
-        Ok(store)
+        match store.format()? {
+            Some(FORMAT | FORMAT_WITHOUT_WANTED) => Ok(store),
+            found => Err(store.unknown_format(found)),
+        }
     }
 
     fn of(db: Result<DB, rocksdb::Error>, path: &Path) -> Result<Self, StoreError> {
@@ -113,7 +123,46 @@ impl Store {
         }
     }
 
-    /// Remembers a proof, durably, and returns its number.
+    /// Remembers, durably, what is wanted of an identity; it replaces what was wanted of it before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn want(&self, request: &ProofRequest) -> Result<(), StoreError> {
+        let key = request.node_id.0;
+        let bytes = encode(request).map_err(|source| self.damaged(WANTED, &key, source))?;
+        self.put(WANTED, &key, &bytes)
+    }
+
+    /// What is wanted, in the order of the identities.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn wanted(&self) -> Result<Vec<ProofRequest>, StoreError> {
+        let entries = self.db.iterator_cf(self.table(WANTED), IteratorMode::Start);
+        let requests = entries.map(|entry| {
+            let (key, bytes) = entry.map_err(|why| self.failed(why))?;
+            let request = decode::<ProofRequest>(&bytes);
+            let request = request.map_err(|source| self.damaged(WANTED, &key, source))?;
+            if *key == request.node_id.0 {
+                Ok(request)
+            } else {
+                Err(self.damaged(WANTED, &key, Malformed))
+            }
+        });
+        requests.collect()
+    }
+
+    /// Forgets, durably, what is wanted of an identity.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn want_no_longer(&self, node_id: NodeId) -> Result<(), StoreError> {
+        let deleted = self.db.delete_cf_opt(self.table(WANTED), node_id.0, &durably());
+        deleted.map_err(|why| self.failed(why))
+    }
+
+    /// Remembers a proof, durably, and returns its number. What it answers is wanted no longer,
+    /// from the same moment on.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -121,8 +170,18 @@ impl Store {
         let last = self.db.iterator_cf(self.table(PROOFS), IteratorMode::End).next();
         let last = last.transpose().map_err(|why| self.failed(why))?;
         let number = last.map_or(0, |(key, _)| number_of(&key).saturating_add(1));
-        let bytes = encode(record).map_err(|source| self.damaged(number, source))?;
-        self.put(PROOFS, &number.to_be_bytes(), &bytes)?;
+        let key = number.to_be_bytes();
+        let bytes = encode(record).map_err(|source| self.damaged(PROOFS, &key, source))?;
+        let mut batch = WriteBatch::default();
+        batch.put_cf(self.table(PROOFS), key, &bytes);
+        let statement = &record.statement;
+        let answers = |request: &ProofRequest| {
+            (request.node_id, request.challenge) == (statement.node_id, statement.challenge)
+        };
+        if self.wanted()?.iter().any(answers) {
+            batch.delete_cf(self.table(WANTED), statement.node_id.0);
+        }
+        self.db.write_opt(batch, &durably()).map_err(|why| self.failed(why))?;
         Ok(number)
     }
 
@@ -134,39 +193,36 @@ impl Store {
         let newest_first = self.db.iterator_cf(self.table(PROOFS), IteratorMode::End);
         let records = newest_first.take(count).map(|entry| {
             let (key, bytes) = entry.map_err(|why| self.failed(why))?;
-            let number = number_of(&key);
             if bytes.len() > RECORD_BYTES_MAX {
-                return Err(self.damaged(number, Malformed));
+                return Err(self.damaged(PROOFS, &key, Malformed));
             }
-            let record = decode(&bytes).map_err(|source| self.damaged(number, source))?;
-            Ok((number, record))
+            let record = decode(&bytes).map_err(|source| self.damaged(PROOFS, &key, source))?;
+            Ok((number_of(&key), record))
         });
         records.collect()
     }
 
-    /// A new database gets our format; one that has another is left alone.
+    /// A new database, and one that lacks nothing but tables, which were made when it was opened,
+    /// get our format; one that has another is left alone.
     fn settle_format(&self) -> Result<(), StoreError> {
-        let found = self.db.get_cf(self.table(META), FORMAT_KEY);
-        match found.map_err(|why| self.failed(why))? {
-            None => self.put(META, FORMAT_KEY, &FORMAT.to_be_bytes()),
-            Some(_) => self.check_format(),
+        match self.format()? {
+            None | Some(FORMAT_WITHOUT_WANTED) => self.put(META, FORMAT_KEY, &FORMAT.to_be_bytes()),
+            Some(FORMAT) => Ok(()),
+            found => Err(self.unknown_format(found)),
         }
     }
 
-    fn check_format(&self) -> Result<(), StoreError> {
+    fn format(&self) -> Result<Option<u64>, StoreError> {
         let found = self.db.get_cf(self.table(META), FORMAT_KEY);
-        let found = found.map_err(|why| self.failed(why))?.map_or(0, |key| number_of(&key));
-        if found == FORMAT {
-            Ok(())
-        } else {
-            Err(StoreError::Format { path: self.path.clone(), found })
-        }
+        Ok(found.map_err(|why| self.failed(why))?.map(|format| number_of(&format)))
+    }
+
+    fn unknown_format(&self, found: Option<u64>) -> StoreError {
+        StoreError::Format { path: self.path.clone(), found: found.unwrap_or_default() }
     }
 
     fn put(&self, table: &'static str, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        let mut durably = WriteOptions::default();
-        durably.set_sync(true);
-        let put = self.db.put_cf_opt(self.table(table), key, value, &durably);
+        let put = self.db.put_cf_opt(self.table(table), key, value, &durably());
         put.map_err(|why| self.failed(why))
     }
 
@@ -179,9 +235,20 @@ impl Store {
         StoreError::Database { path: self.path.clone(), why }
     }
 
-    fn damaged(&self, key: u64, source: Malformed) -> StoreError {
-        StoreError::Damaged { path: self.path.clone(), table: PROOFS, key, source }
+    fn damaged(&self, table: &'static str, key: &[u8], source: Malformed) -> StoreError {
+        let key = match <[u8; 8]>::try_from(key) {
+            Ok(number) => u64::from_be_bytes(number).to_string(),
+            Err(_) => to_hex(key),
+        };
+        StoreError::Damaged { path: self.path.clone(), table, key, source }
     }
+}
+
+/// Writing that has reached the disk when it returns.
+fn durably() -> WriteOptions {
+    let mut durably = WriteOptions::default();
+    durably.set_sync(true);
+    durably
 }
 
 fn options() -> Options {

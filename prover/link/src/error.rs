@@ -28,13 +28,13 @@ pub enum LinkError {
         path: PathBuf,
     },
     /// Another node listens already.
-    #[error("another program listens on {}: stop it, or choose another --socket", path.display())]
+    #[error("another program listens on {}: stop it, or choose another path", path.display())]
     Taken {
         /// The socket.
         path: PathBuf,
     },
     /// Something that is no socket lies in its place. It is left alone.
-    #[error("{} is not a socket: move it away, or choose another --socket", path.display())]
+    #[error("{} is not a socket: move it away, or choose another path", path.display())]
     NotASocket {
         /// What lies there.
         path: PathBuf,

@@ -13,12 +13,18 @@ const SOCKET: &str = "node.sock";
 /// directory.
 #[must_use]
 pub fn default_socket() -> PathBuf {
+    runtime_directory().join(SOCKET)
+}
+
+/// Where the sockets of this user's programs lie: `$XDG_RUNTIME_DIR/postmesh`, or
+/// `/tmp/postmesh-UID` without a runtime directory. It need not be there yet.
+#[must_use]
+pub fn runtime_directory() -> PathBuf {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty());
-    let directory = match runtime {
+    match runtime {
         Some(path) => PathBuf::from(path).join(DIRECTORY),
         None => std::env::temp_dir().join(format!("{DIRECTORY}-{}", own_uid())),
-    };
-    directory.join(SOCKET)
+    }
 }
 
 /// The directory that the processes of this user meet in, which nobody else can enter; it is made if

@@ -15,9 +15,50 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A node's socket, listening. Its file is removed when this is dropped.
+/// A node's socket, listening.
 #[derive(Debug)]
-pub struct Listener {
+pub struct Listener(LocalListener);
+
+impl Listener {
+    /// Listens on `path`, as [`LocalListener::bind`] does.
+    ///
+    /// # Errors
+    /// Those of [`LocalListener::bind`].
+    pub async fn bind(path: &Path) -> Result<Self, LinkError> {
+        Ok(Self(LocalListener::bind(path).await?))
+    }
+
+    /// The next connection, of a process of the same user.
+    ///
+    /// # Errors
+    /// Those of [`LocalListener::accept`]; the listener goes on.
+    pub async fn accept(&self) -> Result<Connection, LinkError> {
+        Ok(connection(self.0.accept().await?))
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// Connects to the node that listens on `path`.
+///
+/// # Errors
+/// [`LinkError::NoNode`] where none does, [`LinkError::Stranger`] where it is not this user's.
+pub async fn dial(path: &Path) -> Result<Connection, LinkError> {
+    Ok(connection(dial_local(path).await?))
+}
+
+fn connection(LocalStream(stream): LocalStream) -> Connection {
+    Connection::new(LocalStream(Arc::clone(&stream)), LocalStream(stream))
+}
+
+/// A socket of this machine and user, listening, whatever is said on it. Its file is removed when
+/// this is dropped.
+#[derive(Debug)]
+pub struct LocalListener {
     socket: Socket,
     path: PathBuf,
     /// Held while we listen. A node that died leaves its socket file behind, but not this lock:
@@ -25,7 +66,7 @@ pub struct Listener {
     _lock: File,
 }
 
-impl Listener {
+impl LocalListener {
     /// Listens on `path`, whose directory is made (0700) if it is not there.
     ///
     /// # Errors
@@ -40,11 +81,11 @@ impl Listener {
         Ok(Self { socket, path: path.to_path_buf(), _lock: lock })
     }
 
-    /// The next connection, of a process of the same user.
+    /// The next stream, from a process of the same user.
     ///
     /// # Errors
     /// [`LinkError::Stranger`] for one of another user, which is closed; the listener goes on.
-    pub async fn accept(&self) -> Result<Connection, LinkError> {
+    pub async fn accept(&self) -> Result<LocalStream, LinkError> {
         let accepted = self.socket.accept().await;
         checked(accepted.map_err(LinkError::io("accept on", &self.path))?)
     }
@@ -56,11 +97,11 @@ impl Listener {
     }
 }
 
-/// Connects to the node that listens on `path`.
+/// Connects to what listens on `path`, if it is this user's.
 ///
 /// # Errors
-/// [`LinkError::NoNode`] where none does, [`LinkError::Stranger`] where it is not this user's.
-pub async fn dial(path: &Path) -> Result<Connection, LinkError> {
+/// [`LinkError::NoNode`] where nobody listens, [`LinkError::Stranger`] where it is not this user's.
+pub async fn dial_local(path: &Path) -> Result<LocalStream, LinkError> {
     match Stream::connect(name(path)?).await {
         Ok(stream) => checked(stream),
         Err(error) if nobody_there(&error) => Err(LinkError::NoNode { path: path.to_path_buf() }),
@@ -109,22 +150,21 @@ async fn clear_stale(path: &Path) -> Result<(), LinkError> {
 }
 
 /// Lets only processes of this user through.
-fn checked(stream: Stream) -> Result<Connection, LinkError> {
+fn checked(stream: Stream) -> Result<LocalStream, LinkError> {
     let credentials = stream.peer_creds().map_err(LinkError::NoCredentials)?;
     match credentials.euid() {
-        Some(uid) if uid == own_uid() => {
-            let stream = Arc::new(stream);
-            Ok(Connection::new(End(Arc::clone(&stream)), End(stream)))
-        }
+        Some(uid) if uid == own_uid() => Ok(LocalStream(Arc::new(stream))),
         Some(uid) => Err(LinkError::Stranger { uid }),
         None => Err(LinkError::NoCredentials(io::ErrorKind::Unsupported.into())),
     }
 }
 
-/// One direction of a stream, which closes with the second one.
-struct End(Arc<Stream>);
+/// Bytes to and from a process of the same user. A connection holds it twice, once for each
+/// direction; it closes with the second one.
+#[derive(Debug)]
+pub struct LocalStream(Arc<Stream>);
 
-impl AsyncRead for End {
+impl AsyncRead for LocalStream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -134,7 +174,7 @@ impl AsyncRead for End {
     }
 }
 
-impl AsyncWrite for End {
+impl AsyncWrite for LocalStream {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -5,15 +5,16 @@
 //! `postdata_1.bin`… hold 16-byte labels in order, each file `MaxFileSize` bytes long, the last
 //! one what remains. Beside them lie files of ours: `postmesh.json` with what the reference's
 //! metadata does not say (scrypt's N), a manifest for each label file that says which of its
-//! labels are safe, journals of the proofs that are being made, rates that were measured, the lease
-//! of the host that uses the data, and locks. One data set may be
-//! spread over several directories and disks: each then holds some of the files.
+//! labels are safe, journals of the proofs that are being made, an agenda of those that were asked
+//! for, rates that were measured, the lease of the host that uses the data, and locks. One data set
+//! may be spread over several directories and disks: each then holds some of the files.
 //!
 //! One rule holds everywhere: labels that are known to be there are never truncated, deleted or
 //! written over, save by a [`repair`], which keeps what it replaces. What a command takes away goes
 //! to `trash/`, until a purge names it. The crate knows files, and neither how labels are made nor
 //! what a proof is.
 
+mod agenda;
 mod arrange;
 mod belongings;
 mod block;
@@ -50,6 +51,7 @@ mod trash;
 mod undo;
 mod wipe;
 
+pub use agenda::{Agenda, Outcome, REQUESTS_MAX, Request};
 pub use arrange::{Arrangement, Place, Share};
 pub use block::{Block, Blocks};
 pub use claims::grouped;
@@ -67,6 +69,7 @@ pub use merge::{Lack, Merge};
 pub use metadata::{BadMetadata, Metadata};
 pub use moving::{Move, Moved};
 pub use numbers::FileNumbers;
+pub use physical::disk_name;
 pub use piece::{Extent, Piece};
 pub use provenance::Provenance;
 pub use ranges::Ranges;

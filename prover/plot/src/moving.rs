@@ -391,7 +391,8 @@ fn is_empty(disk: &dyn Disk, path: &Path) -> Result<bool, PlotError> {
 /// Whether a file of this kind goes with the data.
 fn is_moved(kind: Kind) -> bool {
     match kind {
-        Kind::Metadata | Kind::Sidecar | Kind::Journal | Kind::Manifest | Kind::Labels => true,
+        Kind::Metadata | Kind::Sidecar | Kind::Journal | Kind::Agenda => true,
+        Kind::Manifest | Kind::Labels => true,
         Kind::Move | Kind::Temporary | Kind::Note => false,
     }
 }

@@ -14,6 +14,24 @@ pub(crate) fn disk_of(path: &Path) -> io::Result<u64> {
     Ok(whole_disk(Path::new("/sys/dev/block"), device).unwrap_or(device))
 }
 
+/// What the system calls a physical disk (`sda`, `nvme0n1`), or its number where it has no name.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn disk_name(disk: u64) -> String {
+    use rustix::fs::{major, minor};
+    let number = format!("{}:{}", major(disk), minor(disk));
+    let folder = Path::new("/sys/dev/block").join(&number).canonicalize();
+    let name = folder.ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
+    name.unwrap_or(number)
+}
+
+/// The number of a physical disk.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn disk_name(disk: u64) -> String {
+    disk.to_string()
+}
+
 /// Elsewhere a filesystem counts as a disk of its own.
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) fn disk_of(path: &Path) -> io::Result<u64> {

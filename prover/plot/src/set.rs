@@ -3,6 +3,7 @@
 //! Every directory has the metadata of the whole set; its sidecar says which of the files it
 //! holds. Put together in one directory the files are a data set of the reference again.
 
+use crate::agenda::Agenda;
 use crate::arrange::{Arrangement, Place};
 use crate::claims::{agree, claims};
 use crate::directory::{Directory, FileState, layout_of, open_to_read};
@@ -19,6 +20,7 @@ use crate::numbers::FileNumbers;
 use crate::piece::Extent;
 use crate::sidecar::Sidecar;
 use post::ScryptN;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -192,6 +194,15 @@ impl DataSet {
     /// Each directory, with the numbers of the label files that it holds or will hold.
     pub fn shares(&self) -> impl Iterator<Item = (&Path, &FileNumbers)> {
         self.paths().zip(&self.claims)
+    }
+
+    /// The physical disks that it lies on: numbers that [`disk_name`](crate::disk_name) names.
+    ///
+    /// # Errors
+    /// The system's, when a directory cannot be looked at.
+    pub fn disks(&self) -> Result<BTreeSet<u64>, PlotError> {
+        let of = |path| self.disk.physical(path).map_err(PlotError::io("look at", path));
+        self.paths().map(of).collect()
     }
 
     /// The directories, for people.
@@ -380,6 +391,22 @@ impl DataSet {
             }
         }
         Ok(())
+    }
+
+    /// Which proofs were asked for.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn agenda(&self) -> Result<Agenda, PlotError> {
+        Agenda::load(&*self.disk, self.home_of_journals())
+    }
+
+    /// Writes down which proofs were asked for, in place of what was written.
+    ///
+    /// # Errors
+    /// The system's; what was written is then still there.
+    pub fn save_agenda(&self, agenda: &Agenda) -> Result<(), PlotError> {
+        agenda.save(&*self.disk, self.home_of_journals())
     }
 
     /// The journal of a proof, as far as it was written down.

@@ -84,7 +84,9 @@ pub(crate) fn check(set: &DataSet, percent: f64, record: bool) -> Findings {
 fn checked_with(set: &DataSet, n: ScryptN, percent: f64, record: bool) -> Findings {
     let mut labels = labeler(set, n);
     let labeler = &mut labels;
-    Check { set, labeler, n, percent, seed: 5, record, stop: &|| false, json: false }.run().unwrap()
+    Check { set, labeler, n, percent, seed: 5, record, stop: &|| false, report: false.into() }
+        .run()
+        .unwrap()
 }
 
 /// What is bad, in short.
@@ -157,7 +159,7 @@ fn a_flip_anywhere_in_a_manifest_is_blamed_on_it() {
                 seed: 1,
                 record: false,
                 stop: &|| false,
-                json: false,
+                report: false.into(),
             };
             assert!(check.run().is_err(), "a newer version's manifest");
             continue;
@@ -256,7 +258,7 @@ fn it_stops_when_asked() {
         seed: 5,
         record: true,
         stop: &stop,
-        json: false,
+        report: false.into(),
     };
     let findings = check.run().unwrap();
     assert!(findings.stopped && findings.made == 0);
@@ -298,7 +300,7 @@ fn a_device_that_errs_makes_no_label_on_disk_wrong() {
             seed: 5,
             record: false,
             stop: &|| false,
-            json: false,
+            report: false.into(),
         };
         let found = check.run().unwrap_err().to_string();
         let expected = format!("label {wrong} is right on disk, and erring makes another");

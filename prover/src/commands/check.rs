@@ -32,7 +32,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result {
         seed: draw_below(u64::MAX),
         record,
         stop: &|| stop.is_set(),
-        json: args.json,
+        report: args.json.into(),
     };
     let findings = check.run()?;
     let written = if findings.stopped { Ok(()) } else { note(locks, set, &findings) };

@@ -36,7 +36,7 @@ pub(crate) fn init(args: &InitArgs) -> Result {
     let start = Instant::now();
     let mut crew = crew::of(&devices, &args.work, set.metadata().commitment(), n);
     let stop = || stop.is_set();
-    let made = Init { set: &mut set, crew: &mut crew, stop: &stop, json: args.json }.run();
+    let made = Init { set: &mut set, crew: &mut crew, stop: &stop, report: args.json.into() }.run();
     super::warn_of_liars(&set, &crew);
     let summary = match made {
         Err(MakeError::Label(LabelFault::Stopped)) => {

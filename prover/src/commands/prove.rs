@@ -49,8 +49,9 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
     let line = Mutex::new(None);
     let progress = |stage, done, total| show(&line, args.json, stage, done, total);
     let stop = || stop.is_set();
+    let (turn, hands) = (|_| true, &hands);
     let around =
-        Surroundings { pows: &pows, hands: &hands, pace, stop: &stop, progress: &progress };
+        Surroundings { pows: &pows, hands, pace, stop: &stop, progress: &progress, turn: &turn };
     let proof = crate::prove::prove(&job, &directory, &around);
     drop(line);
     let proof = match proof {

@@ -99,7 +99,7 @@ fn find(
         seed,
         record: false,
         stop,
-        json: args.json,
+        report: args.json.into(),
     };
     let findings = if ranges.is_empty() { check.run() } else { check.ranges(&ranges) };
     Ok(findings?)

@@ -34,7 +34,7 @@ fn init(
 }
 
 fn init_by(directory: &mut DataSet, mut crew: Crew) -> Result<Summary, MakeError> {
-    Init { set: directory, crew: &mut crew, stop: &|| false, json: false }.run()
+    Init { set: directory, crew: &mut crew, stop: &|| false, report: false.into() }.run()
 }
 
 fn contents(directory: &DataSet) -> Vec<Vec<u8>> {

@@ -77,7 +77,7 @@ fn init(
     set.whole_or_share()?;
     set.reserve()?;
     let mut crew = crew(set.metadata().commitment(), fills);
-    Init { set: &mut set, crew: &mut crew, stop: &|| false, json: false }.run()
+    Init { set: &mut set, crew: &mut crew, stop: &|| false, report: false.into() }.run()
 }
 
 /// As a run of `merge` does.

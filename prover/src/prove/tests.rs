@@ -32,6 +32,7 @@ pub(super) fn calm() -> Surroundings<'static> {
         pace: Pace::FULL,
         stop: &|| false,
         progress: &|_, _, _| (),
+        turn: &|_| true,
     }
 }
 

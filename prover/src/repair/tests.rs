@@ -25,7 +25,7 @@ fn repair(set: &mut DataSet, n: ScryptN, percent: f64) -> Result<Mended, RepairE
             seed: 9,
             record: false,
             stop: &stop,
-            json: false,
+            report: false.into(),
         };
         check.run()?.bad
     };

@@ -1,5 +1,5 @@
-//! What a service tells about itself: one value that the control socket, metrics, `status` and `top`
-//! all show. Made by the service, read by everybody else; nothing here decides anything.
+//! What a service tells about itself: one value that the control socket, metrics, `status` and
+//! `top` all show. Made by the service, read by everybody else; nothing here decides anything.
 //!
 //! Times are seconds since 1970 where a name ends in `_at`, seconds from now where it ends in
 //! `_seconds`. Names are part of the interface (docs/service.md): they are only ever added.

@@ -12,8 +12,8 @@ pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 
 const LENGTH_BYTES: usize = 4;
 
-/// Bytes that are not what was agreed. But for [`BadFrame::Unknown`], the connection they came on is
-/// of no more use.
+/// Bytes that are not what was agreed. But for [`BadFrame::Unknown`], the connection they came on
+/// is of no more use.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum BadFrame {
     /// The announced length is beyond the limit.

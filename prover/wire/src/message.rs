@@ -216,7 +216,8 @@ pub enum ToNode {
         /// Requests that it works on, and those whose proofs no node has confirmed yet.
         work: Vec<WorkInfo>,
     },
-    /// The answer to a message with this number, which this prover does not know. From version 2 on.
+    /// The answer to a message with this number, which this prover does not know. From version 2
+    /// on.
     NotUnderstood(u32),
 }
 
@@ -238,8 +239,8 @@ pub enum ToProver {
     },
     /// Asks to stop a job.
     Cancel(JobId),
-    /// Asks for a proof that is of use for so many seconds from now. Asked again for what the prover
-    /// has taken on already, it is the same work. From version 2 on.
+    /// Asks for a proof that is of use for so many seconds from now. Asked again for what the
+    /// prover has taken on already, it is the same work. From version 2 on.
     ProveWithin {
         /// The number of the job.
         job: JobId,

@@ -5,7 +5,7 @@
 //! `seeds/TARGET/` holds known inputs: what a target has to accept, and what once broke it.
 #![forbid(unsafe_code)]
 
-use chain::{Identity, Network, ProofRecord};
+use chain::{Identity, Network, ProofRecord, SealedKey};
 use plot::{Entry, Layout, Metadata, Sidecar};
 use post::k2pow::{Difficulty, Input, POW_END, PowHash};
 use post::proof::{pack, packed_len, unpack};
@@ -23,7 +23,7 @@ use wire::{BadFrame, Checked, Decoder, FRAME_BYTES_MAX, PairRequest, ToNode, ToP
 pub type Body = fn(&[u8]) -> bool;
 
 /// Every target by its name, which is also that of its seeds.
-pub const TARGETS: [(&str, Body); 11] = [
+pub const TARGETS: [(&str, Body); 12] = [
     ("identity_key", identity_key),
     ("link_pairing", link_pairing),
     ("link_to_node", link_to_node),
@@ -33,6 +33,7 @@ pub const TARGETS: [(&str, Body); 11] = [
     ("packed_indices", packed_indices),
     ("proof_file", proof_file),
     ("proof_record", proof_record),
+    ("sealed_key", sealed_key),
     ("sidecar", sidecar),
     ("trash_entry", trash_entry),
 ];
@@ -56,6 +57,22 @@ pub fn identity_key(bytes: &[u8]) -> bool {
     let again = Identity::from_text(&written).expect("what we write, we read");
     assert_eq!(again.node_id(), identity.node_id());
     assert!(written.ends_with(&identity.node_id().to_string()));
+    true
+}
+
+/// An encrypted key file: what is read is written so that it reads the same. It is not opened,
+/// which is meant to take long.
+pub fn sealed_key(bytes: &[u8]) -> bool {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return false;
+    };
+    let Ok(key) = SealedKey::from_text(text) else {
+        return false;
+    };
+    assert!(SealedKey::is_meant_by(text), "else it would be read as a plain key");
+    let written = key.to_text();
+    let again = SealedKey::from_text(&written).expect("what we write, we read");
+    assert_eq!((again.node_id(), again.to_text()), (key.node_id(), written));
     true
 }
 
