@@ -15,6 +15,7 @@ mod control;
 mod crew;
 mod devices;
 mod init;
+mod keeper;
 mod machine;
 mod make;
 mod memory;
@@ -66,6 +67,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Wipe(args) => commands::wipe(&args),
         Command::Move(args) => commands::move_(&args),
         Command::Prove(args) => commands::prove(&args),
+        Command::Rehearse(args) => commands::rehearse(&args),
         Command::Verify(args) => commands::verify(&args),
         Command::Check(args) => commands::check(&args),
         Command::Repair(args) => commands::repair(&args),

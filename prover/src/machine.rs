@@ -9,10 +9,15 @@ use std::path::Path;
 
 /// What computes here, in words: rates that were measured belong to it.
 pub(crate) fn name() -> String {
+    format!("{} {}", std::env::consts::OS, processor())
+}
+
+/// The processor, as people know it.
+pub(crate) fn processor() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("", |(_, model)| model.trim());
-    format!("{} {} {model}", std::env::consts::OS, std::env::consts::ARCH).trim().to_owned()
+    format!("{} {model}", std::env::consts::ARCH).trim().to_owned()
 }
 
 /// This process, as others are told of it.

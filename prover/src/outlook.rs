@@ -7,7 +7,8 @@
 mod alarm;
 mod standing;
 
-pub(crate) use alarm::alarm;
+pub(crate) use crate::service::status::Outlook;
+pub(crate) use alarm::{alarm, percent};
 pub(crate) use standing::Standing;
 
 use crate::pace::Pace;
@@ -16,8 +17,7 @@ use crate::planner::{
 };
 use crate::progress::human_time;
 use crate::prove::Hands;
-use crate::service::status::Outlook;
-use plot::{Measured, Pass, Way};
+use plot::{Measured, Pass, Request, Way};
 use post::Params;
 use std::num::NonZeroUsize;
 
@@ -91,6 +91,13 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     Some(f64::midpoint(*lower, *upper))
 }
 
+/// Seconds that the node gave the last proof that was asked for.
+pub(crate) fn window(requests: &[Request]) -> Option<u64> {
+    let dated = requests.iter().filter_map(|it| Some((it.asked_at, it.deadline_at?)));
+    let (asked, deadline) = dated.max()?;
+    deadline.checked_sub(asked).filter(|window| *window > 0)
+}
+
 /// What is to be proven: so many units of so many labels.
 ///
 /// # Errors
@@ -138,7 +145,7 @@ pub(crate) fn prospect(task: &Task, rates: &Rates, wish: &Wish) -> Result<Prospe
     // Where there may be none at all, 99 of 100 of those there are.
     let most_seconds = forecast.seconds_for(LIKELY * (1.0 - forecast.never()));
     let outlook = Outlook {
-        in_time: wish.window.map(|window| forecast.within(window)),
+        in_time: wish.window.map(|window| forecast.within(window.max(0.0))),
         expected_seconds,
         most_seconds: most_seconds.unwrap_or(expected_seconds),
         nonces: forecast.nonces(),
@@ -146,50 +153,65 @@ pub(crate) fn prospect(task: &Task, rates: &Rates, wish: &Wish) -> Result<Prospe
     Ok(Prospect { outlook, forecast })
 }
 
-/// Nonces a pass, and why as many.
-///
-/// A pass that was begun is kept: to change it would lose what was read.
-pub(crate) fn nonces(
-    asked: Option<u32>,
-    standing: &Standing,
-    (task, rates): (&Task, Option<&Rates>),
-    window: Option<f64>,
-) -> (u32, String) {
-    if let Some(nonces) = asked {
-        return (nonces, format!("{nonces} nonces a pass, as asked for"));
-    }
-    if let Some(nonces) = standing.pass() {
-        return (nonces, format!("{nonces} nonces a pass, as this proof was begun"));
-    }
-    let (best, why) = best(task, rates, window);
-    let paid = standing.paid();
-    if paid > best {
-        return (paid, format!("{paid} nonces a pass: as many are paid for"));
-    }
-    (best, why)
+/// How a proof is gone about.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Plan {
+    /// Nonces a pass.
+    pub(crate) nonces: u32,
+    /// Why as many, in a sentence.
+    pub(crate) why: String,
+    /// What is to be expected; `None` where too little was measured.
+    pub(crate) prospect: Option<Prospect>,
 }
 
-/// Nonces a pass for a proof that begins.
-fn best(task: &Task, rates: Option<&Rates>, window: Option<f64>) -> (u32, String) {
-    let wish = Wish { window, ..Wish::default() };
-    match rates.map(|rates| prospect(task, rates, &wish)) {
-        Some(Ok(Prospect { outlook, .. })) => {
-            let Outlook { nonces, expected_seconds, most_seconds, .. } = outlook;
-            let (mean, most) = (human_time(expected_seconds), human_time(most_seconds));
-            let why = format!(
-                "{nonces} nonces a pass, by what was measured here: the proof should take {mean} on \
-                 average, 99 of 100 such proofs at most {most}"
-            );
-            (nonces, why)
+impl Plan {
+    /// The plan for a proof of which this much was asked, and that stands so.
+    ///
+    /// A pass that was begun is kept: to change it would lose what was read.
+    pub(crate) fn of(
+        wish: &Wish,
+        standing: Option<&Standing>,
+        reckoning: Option<(&Task, &Rates)>,
+    ) -> Self {
+        let begun = |nonces| standing.map_or(wish.begun, |standing| standing.begun(nonces));
+        let fixed = |nonces, because: &str| {
+            let wish = Wish { nonces: Some(nonces), begun: begun(nonces), ..*wish };
+            let prospect = reckoning.and_then(|(task, rates)| prospect(task, rates, &wish).ok());
+            Self { nonces, why: format!("{nonces} nonces a pass, {because}"), prospect }
+        };
+        if let Some(nonces) = wish.nonces {
+            return fixed(nonces, "as asked for");
         }
-        _ => {
-            let why = format!(
-                "{NONCES} nonces a pass: nothing was measured here yet (`postmesh-prover rehearse` \
-                 finds what is best)"
-            );
-            (NONCES, why)
+        if let Some(nonces) = standing.and_then(Standing::pass) {
+            return fixed(nonces, "as this proof was begun");
+        }
+        let best = reckoning.and_then(|(task, rates)| prospect(task, rates, wish).ok());
+        let nonces = best.as_ref().map_or(NONCES, |best| best.outlook.nonces);
+        let paid = standing.map_or(0, Standing::paid);
+        if paid > nonces {
+            return fixed(paid, "since as many are paid for");
+        }
+        match best {
+            Some(prospect) => {
+                Self { nonces, why: measured(&prospect.outlook), prospect: Some(prospect) }
+            }
+            None => fixed(
+                nonces,
+                "since nothing was measured here yet (`postmesh-prover rehearse` finds what is best)",
+            ),
         }
     }
+}
+
+/// That nonces are the best by what was measured.
+fn measured(outlook: &Outlook) -> String {
+    let Outlook { nonces, expected_seconds, most_seconds, .. } = *outlook;
+    format!(
+        "{nonces} nonces a pass, the best by what was measured here: a proof takes {} on average, 99 \
+         of 100 at most {}",
+        human_time(expected_seconds),
+        human_time(most_seconds)
+    )
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ mod meter;
 mod pass;
 mod pows;
 
+use crate::machine;
+use crate::outlook::{self, Manner, Plan, Standing, Wish};
 use crate::pace::Pace;
 use crate::randomx::Pows;
 use count::Count;
@@ -40,17 +42,41 @@ use std::num::NonZeroUsize;
 use thiserror::Error;
 use wire::Stage;
 
-pub(crate) use diary::key;
-pub(crate) use hands::{Device, Hands};
-pub(crate) use measure::{disk_rate, scan_rate};
+use diary::key;
+pub(crate) use diary::key_of;
+pub(crate) use hands::{Device, Hands, Watch};
+pub(crate) use measure::measure;
 
 /// What is to be proven, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) statement: Statement,
     pub(crate) params: Params,
+    /// Nonces a pass; [`Job::plan`] chooses them.
     pub(crate) nonces: u32,
     pub(crate) threads: NonZeroUsize,
+}
+
+impl Job {
+    /// Chooses the nonces of a pass, if that is left to us, by what is beside the data: how far this
+    /// proof is, and how fast such proofs are made in this manner. `window` is in seconds.
+    pub(crate) fn plan(
+        &mut self,
+        set: &DataSet,
+        manner: &Manner,
+        nonces: Option<u32>,
+        window: Option<f64>,
+    ) -> (Plan, Standing) {
+        let Statement { num_units, labels_per_unit, .. } = self.statement;
+        let num_labels = self.statement.num_labels().unwrap_or(u64::MAX);
+        let standing = Standing::of(set.journal(key(self)), num_labels);
+        let rates = manner.rates(&set.measured(&machine::name()));
+        let task = outlook::task(&self.params, num_units, labels_per_unit).ok();
+        let wish = Wish { nonces, window, ..Wish::default() };
+        let plan = Plan::of(&wish, Some(&standing), task.as_ref().zip(rates.as_ref()));
+        self.nonces = plan.nonces;
+        (plan, standing)
+    }
 }
 
 /// Why there is no proof.
@@ -181,8 +207,18 @@ fn search(
         diary.resume(&mut count, &data);
         let (diary, faults) = (&mut *diary, &mut faults);
         let (data, is_partly_right, meter) = (&data, false, Meter::default());
-        let mut pass =
-            Pass { job, data, keys, threshold, around, diary, faults, count, is_partly_right, meter };
+        let mut pass = Pass {
+            job,
+            data,
+            keys,
+            threshold,
+            around,
+            diary,
+            faults,
+            count,
+            is_partly_right,
+            meter,
+        };
         let proof = pass.run(workers);
         passes.extend(pass.meter.rate());
         faults.summarize();

@@ -8,6 +8,7 @@ use crate::pace::Pace;
 use crate::planner::expected_hashes;
 use plot::Hashing;
 use post::k2pow::Difficulty;
+use post::{Challenge, NodeId, NonceGroup};
 use pow::{Mode, PowFault, Puzzle, RandomX, SolveError, Watch};
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -98,6 +99,53 @@ impl Pows {
         stop: &(dyn Fn() -> bool + Sync),
         tried: &(dyn Fn(u64) + Sync),
     ) -> Result<u64, SolveError> {
+        let (solved, done) = self.search(randomx, (puzzle, first), stop, tried);
+        if done.worked >= METERED * u32::try_from(self.threads).unwrap_or(u32::MAX) {
+            self.count(randomx, done);
+        }
+        solved
+    }
+
+    /// Hashes for so long, for [`measured`](Self::measured) to know how fast that goes.
+    pub(crate) fn try_out(
+        &self,
+        randomx: &RandomX,
+        length: Duration,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), SolveError> {
+        let (challenge, node_id) = (Challenge([0; 32]), NodeId([0; 32]));
+        // Nothing meets it.
+        let difficulty = Difficulty([0; 32]);
+        let puzzle = Puzzle { group: NonceGroup(0), challenge, node_id, difficulty };
+        let start = Instant::now();
+        let over = || stop() || start.elapsed() >= length;
+        let (ended, done) = self.search(randomx, (&puzzle, 0), &over, &|_| ());
+        match ended {
+            Err(SolveError::Stopped) if !stop() => {
+                self.count(randomx, done);
+                Ok(())
+            }
+            other => other.map(|_| ()),
+        }
+    }
+
+    fn count(&self, randomx: &RandomX, done: Meter) {
+        let mut made = self.made();
+        let made = made.as_mut().filter(|made| core::ptr::eq(&*made.randomx, randomx));
+        if let Some(Made { meter, .. }) = made {
+            meter.hashes += done.hashes;
+            meter.worked += done.worked;
+        }
+    }
+
+    /// A search, and what was done for it.
+    fn search(
+        &self,
+        randomx: &RandomX,
+        (puzzle, first): (&Puzzle, u64),
+        stop: &(dyn Fn() -> bool + Sync),
+        tried: &(dyn Fn(u64) + Sync),
+    ) -> (Result<u64, SolveError>, Meter) {
         let (hashes, nanos) = (AtomicU64::new(0), AtomicU64::new(0));
         // Asked before each hash.
         let counting = || {
@@ -113,14 +161,7 @@ impl Pows {
         let watch = Watch { stop: &counting, rest: &rest };
         let solved = pow::solve(randomx, (puzzle, first), self.threads, watch, tried);
         let worked = Duration::from_nanos(nanos.into_inner());
-        if worked >= METERED * u32::try_from(self.threads).unwrap_or(u32::MAX)
-            && let Some(Made { meter, .. }) =
-                self.made().as_mut().filter(|made| core::ptr::eq(&*made.randomx, randomx))
-        {
-            meter.hashes += hashes.into_inner();
-            meter.worked += worked;
-        }
-        solved
+        (solved, Meter { hashes: hashes.into_inner(), worked, setup: Duration::ZERO })
     }
 
     /// How RandomX runs here, once enough was hashed; and whether it has its dataset.
@@ -305,5 +346,21 @@ mod tests {
         assert_eq!(Arc::strong_count(&used), 2);
         pows.release();
         assert_eq!(Arc::strong_count(&used), 1, "whoever uses it is the last to have it");
+    }
+
+    #[test]
+    fn what_is_tried_out_is_known_until_it_is_given_back() {
+        let pows = Pows::new(RandomXArg::Light, 1, Pace::FULL);
+        assert_eq!(pows.measured(7), None);
+        let randomx = pows.to_verify().unwrap();
+        assert_eq!(pows.measured(7), None, "nothing was hashed");
+        let length = Duration::from_millis(100);
+        let stopped = pows.try_out(&randomx, length, &|| true);
+        assert!(stopped == Err(SolveError::Stopped) && pows.measured(7).is_none());
+        pows.try_out(&randomx, length, &|| false).unwrap();
+        let (fast, hashing) = pows.measured(7).unwrap();
+        assert!(!fast && hashing.at == 7 && hashing.hashes > 0.0 && hashing.setup > 0.0);
+        pows.release();
+        assert_eq!(pows.measured(7), None);
     }
 }

@@ -61,6 +61,13 @@ struct Note {
     every: Option<u64>,
 }
 
+impl Note {
+    /// Whether whoever wrote it should still be there.
+    fn is_fresh(&self, now: u64) -> bool {
+        self.every.is_some_and(|every| now.abs_diff(self.at) <= every.saturating_add(MARGIN))
+    }
+}
+
 /// What people should know about other hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -145,9 +152,25 @@ impl Lease {
 
     /// Says that the data is held no more. Another host's note is left alone.
     pub fn leave(mut self, now: u64) {
-        if self.found().is_none_or(|note| note.holder == self.watch.own) {
+        if self.is_ours() {
             self.write(now, None);
         }
+    }
+
+    /// The same for who held the data beside a process of this host that may still do so: its note
+    /// is put back.
+    pub fn hand_back(self, now: u64) {
+        match &self.watch.beside {
+            Some(note) if self.is_ours() => {
+                // It will be written again anyway.
+                let _ = self.replace(note);
+            }
+            _ => self.leave(now),
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        self.found().is_none_or(|note| note.holder == self.watch.own)
     }
 
     fn write(&mut self, now: u64, every: Option<u64>) -> Vec<Notice> {
@@ -183,6 +206,8 @@ struct Watch {
     counter: u64,
     /// What lies there, as far as we know: what we wrote or, where we could not, what we found.
     last: Option<Note>,
+    /// The note of another process of this host that held the data when we came.
+    beside: Option<Note>,
     /// When the next beat is due, at a pace; the time of the last one.
     beaten: Option<u64>,
     /// Whom people were warned of last, and when.
@@ -193,8 +218,8 @@ struct Watch {
 
 impl Watch {
     fn new(own: Holder) -> Self {
-        let (counter, last, beaten, warned) = (0, None, None, None);
-        Self { own, counter, last, beaten, warned, told_unwritten: false }
+        let (counter, last, beside, beaten, warned) = (0, None, None, None, None);
+        Self { own, counter, last, beside, beaten, warned, told_unwritten: false }
     }
 
     /// Whether to write again: it is time, or the clock was set back.
@@ -207,14 +232,17 @@ impl Watch {
         let first = self.beaten.is_none();
         let known = self.last.clone();
         self.last = found.cloned();
+        if first {
+            let own = |note: &&Note| note.holder.host_id == self.own.host_id;
+            self.beside = found.filter(own).filter(|note| note.is_fresh(now)).cloned();
+        }
         let note = found.filter(|note| note.holder.host_id != self.own.host_id)?;
         let (host, at) = (note.holder.host.clone(), note.at);
         if first {
             // The same name and another number: most likely we, before the machine was started
             // anew. If not, the next beat will find its note over ours.
             let namesake = host == self.own.host;
-            let fresh = note.every.is_some_and(|every| now.abs_diff(at) <= every + MARGIN);
-            if !fresh || namesake {
+            if !note.is_fresh(now) || namesake {
                 return (!namesake).then_some(Notice::Earlier { host, at });
             }
         } else if note.every.is_none() || known.as_ref() == Some(note) {

@@ -17,6 +17,11 @@ impl Standing {
         Self { journal, num_labels }
     }
 
+    /// Whether anything of it is done.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.pass().is_some() || self.paid() > 0
+    }
+
     /// Nonces of the pass that is being scanned.
     pub(super) fn pass(&self) -> Option<u32> {
         self.journal.scanned().map(|scanned| scanned.nonces).filter(|nonces| *nonces > 0)
@@ -28,6 +33,12 @@ impl Standing {
         let group = u8::try_from(paid).map(NonceGroup);
         let tried = group.is_ok_and(|group| self.journal.tried(group) > 0);
         (paid + u32::from(tried)) * Nonce::PER_GROUP
+    }
+
+    /// The number of the pass that is gone on with, if passes have so many nonces.
+    pub(crate) fn pass_number(&self, nonces: u32) -> u32 {
+        let first = self.journal.scanned().map_or(0, |scanned| scanned.first_nonce);
+        if nonces > 0 && first.is_multiple_of(nonces) { first / nonces } else { 0 }
     }
 
     /// How far it is with passes of so many nonces.

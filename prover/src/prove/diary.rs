@@ -4,8 +4,8 @@ use super::Job;
 use super::count::Count;
 use super::data::Data;
 use plot::{DataSet, Journal, JournalKey, Lock};
-use post::NonceGroup;
 use post::search::Hit;
+use post::{NonceGroup, Params, Statement};
 use std::time::{Duration, Instant};
 
 /// How often the scan is written down: what a restart costs at most, and a little. In tests after
@@ -92,10 +92,15 @@ impl<'a> Diary<'a> {
 
 /// What makes a proof this one.
 pub(crate) fn key(job: &Job) -> JournalKey {
+    key_of(&job.statement, &job.params)
+}
+
+/// The same, of what is proven by whose rules.
+pub(crate) fn key_of(statement: &Statement, params: &Params) -> JournalKey {
     JournalKey {
-        statement: job.statement.clone(),
-        k1: job.params.k1,
-        k2: job.params.k2,
-        pow_difficulty: job.params.pow_difficulty.to_string(),
+        statement: statement.clone(),
+        k1: params.k1,
+        k2: params.k2,
+        pow_difficulty: params.pow_difficulty.to_string(),
     }
 }

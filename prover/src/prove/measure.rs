@@ -5,9 +5,10 @@ use super::data::Data;
 use super::{Faults, Hands, Job, ProveError, Surroundings, Worker};
 use crate::outlook::Manner;
 use crate::{machine, progress};
-use plot::{Disk, Extent, Pass, Piece, Ranges, Stream};
+use plot::{Disk, Extent, Measured, Pass, Piece, Ranges, Rate, Scan, Stream};
 use post::search::{GroupKeys, ScanFault, Threshold};
 use post::{LABEL_BYTES, LabelIndex, Nonce};
+use pow::SolveError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,9 +20,46 @@ const PLACES: u32 = 5;
 /// Pieces of labels that are scanned in memory: more than branch predictors can learn.
 const PIECES: usize = 64;
 
+/// Numbers of nonces whose scan is measured; the planner draws lines between them.
+const NONCES: [u32; 5] = [32, 64, 128, 256, 512];
+/// How long each measurement takes: all of them less than ten seconds, besides the time until RandomX
+/// is ready.
+const DISK: Duration = Duration::from_secs(2);
+const SCAN: Duration = Duration::from_millis(500);
+const HASHING: Duration = Duration::from_secs(3);
+
+/// Measures what forecasts are made from, as this process proves: what the disks give, how fast
+/// labels are scanned, and how fast RandomX hashes in the mode that a proof would choose. It is
+/// written down beside the data.
+pub(crate) fn measure(
+    job: &Job,
+    set: &plot::DataSet,
+    around: &Surroundings<'_>,
+) -> Result<Measured, ProveError> {
+    let difficulty = job.params.pow_difficulty.scaled(job.statement.num_units)?;
+    let groups = job.nonces / Nonce::PER_GROUP;
+    let Surroundings { pows, hands, pace, stop, .. } = *around;
+    let randomx = pows.to_solve(&difficulty, groups, stop).map_err(SolveError::from)?;
+    pows.try_out(&randomx, HASHING, stop)?;
+    let at = progress::unix_now();
+    let manner = Manner::of(job.threads, hands, pace);
+    let mut measured = set.measured(&machine::name());
+    measured.set_disk(Rate { rate: disk_rate(job, set, DISK, stop)?, at });
+    let way = measured.way_mut(manner.threads.get(), &manner.devices);
+    if let Some((fast, hashing)) = pows.measured(at) {
+        way.set_hashing(fast, hashing);
+    }
+    for nonces in NONCES {
+        let bytes = scan_rate(job, set, hands, (nonces, SCAN), stop)?;
+        way.set_scan(Scan { nonces, bytes, at });
+    }
+    set.save_measured(&measured)?;
+    Ok(measured)
+}
+
 /// Bytes a second that the disks give to a pass over all of the data, all of them at once, past the
 /// page cache where a proof goes past it. It takes about `length`.
-pub(crate) fn disk_rate(
+fn disk_rate(
     job: &Job,
     set: &plot::DataSet,
     length: Duration,
@@ -107,7 +145,7 @@ fn first_labels(extents: &[Arc<Extent>], mut count: u64) -> Ranges {
 
 /// Bytes a second of a scan for so many nonces, by all that scans, of labels in memory. It takes
 /// about `length`.
-pub(crate) fn scan_rate(
+fn scan_rate(
     job: &Job,
     set: &plot::DataSet,
     hands: &Hands,
@@ -250,9 +288,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let set = filled(&root.path().join("data"), &large_job(), 1_000);
         let extents = set.extents();
-        let first = |count| first_labels(&extents, count).iter().collect::<Vec<_>>();
-        assert_eq!(first(0), []);
-        assert_eq!(first(2_500), [0..2_500]);
-        assert_eq!(first(1 << 40), [0..12_000]);
+        let first = |count| first_labels(&extents, count);
+        let labels = |count| core::iter::once(0..count).collect::<Ranges>();
+        assert_eq!(first(0), Ranges::default());
+        assert_eq!(first(2_500), labels(2_500));
+        assert_eq!(first(1 << 40), labels(12_000));
     }
 }

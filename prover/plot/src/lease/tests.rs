@@ -188,3 +188,28 @@ proptest! {
         prop_assert_eq!(warned_of(&all), ["attic"]);
     }
 }
+
+#[test]
+fn who_comes_beside_a_service_of_the_same_host_puts_its_note_back() {
+    let disk = Simulated::default();
+    let (mut service, _) = take(&disk, "attic", 1, NOON);
+    let before = service.found();
+    let other = Holder { session: "a command".to_owned(), ..holder("attic", 1) };
+    let beside = |now| {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        Lease::take(disk, Path::new("/data"), other.clone(), now)
+    };
+    let (command, notices) = beside(NOON + 5);
+    assert_eq!(notices, []);
+    assert_ne!(service.found(), before);
+    command.hand_back(NOON + 9);
+    assert_eq!(service.found(), before);
+    assert_eq!(service.beat(NOON + 40, true), []);
+    // Where nobody holds it, it is left.
+    service.leave(NOON + 50);
+    let (command, _) = beside(NOON + 60);
+    command.hand_back(NOON + 70);
+    let (lease, notices) = take(&disk, "cellar", 2, NOON + 80);
+    assert_eq!(warned_of(&notices), [] as [&str; 0]);
+    drop(lease);
+}
