@@ -59,7 +59,8 @@ impl Manner {
 /// How fast labels are scanned and how fast they come.
 ///
 /// Where both were measured apart, a pass should take as long as the slower one; what real passes
-/// did of that counts for both. Where only passes are known, the disk counts as no faster than they.
+/// did of that counts for both. Where only passes are known, the disk counts as no faster than
+/// they.
 fn reading(way: &Way, disk: Option<f64>, pace: Pace) -> Option<(Vec<ScanRate>, f64)> {
     let passes = way.passes().iter().filter(|pass| pass.percent == pace.percent());
     let passes: Vec<&Pass> = passes.collect();
@@ -197,7 +198,7 @@ impl Plan {
             }
             None => fixed(
                 nonces,
-                "since nothing was measured here yet (`postmesh-prover rehearse` finds what is best)",
+                "since nothing was measured here yet (`postmesh-prover rehearse` finds the best)",
             ),
         }
     }
@@ -207,8 +208,8 @@ impl Plan {
 fn measured(outlook: &Outlook) -> String {
     let Outlook { nonces, expected_seconds, most_seconds, .. } = *outlook;
     format!(
-        "{nonces} nonces a pass, the best by what was measured here: a proof takes {} on average, 99 \
-         of 100 at most {}",
+        "{nonces} nonces a pass, the best by what was measured here: a proof takes {} on average, \
+         99 of 100 at most {}",
         human_time(expected_seconds),
         human_time(most_seconds)
     )

@@ -58,8 +58,8 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Chooses the nonces of a pass, if that is left to us, by what is beside the data: how far this
-    /// proof is, and how fast such proofs are made in this manner. `window` is in seconds.
+    /// Chooses the nonces of a pass, if that is left to us, by what is beside the data: how far
+    /// this proof is, and how fast such proofs are made in this manner. `window` is in seconds.
     pub(crate) fn plan(
         &mut self,
         set: &DataSet,

@@ -27,8 +27,8 @@ pub fn runtime_directory() -> PathBuf {
     }
 }
 
-/// The directory that the processes of this user meet in, which nobody else can enter; it is made if
-/// it is not there, and empty after the machine was started anew.
+/// The directory that the processes of this user meet in, which nobody else can enter; it is made
+/// if it is not there, and empty after the machine was started anew.
 ///
 /// # Errors
 /// [`LinkError::OpenDirectory`] where others can enter it, or the system's.

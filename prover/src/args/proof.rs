@@ -125,9 +125,10 @@ pub(crate) struct ProveArgs {
 #[command(after_help = concat!(
     "Example:\n  postmesh-prover rehearse --network mainnet --data-dir /mnt/space --window 12h\n\n",
     "It proves a random challenge from end to end, and keeps no proof. What it measures is written \
-     beside the data, where `prove` and `serve` find it. An interruption costs all of its work.\n\n",
-    "Exit codes: 0 the proof is soon enough, or no window is known · 1 it is not, or this data has no \
-     proof · 2 wrong usage · 3 could not (disk, device, memory, lock)"
+     beside the data, where `prove` and `serve` find it. An interruption costs all of its \
+     work.\n\n",
+    "Exit codes: 0 the proof is soon enough, or no window is known · 1 it is not, or this data has \
+     no proof · 2 wrong usage · 3 could not (disk, device, memory, lock)"
 ))]
 pub(crate) struct RehearseArgs {
     #[command(flatten)]
@@ -138,8 +139,8 @@ pub(crate) struct RehearseArgs {
     pub(crate) proof: ProofArgs,
     #[command(flatten)]
     pub(crate) proving: ProvingArgs,
-    /// How long a proof may take, such as 12h, 90min or 43200 (seconds) [default: as long as the node
-    /// gave the last one]
+    /// How long a proof may take, such as 12h, 90min or 43200 (seconds) [default: as long as the
+    /// node gave the last one]
     #[arg(long, value_name = "TIME")]
     pub(crate) window: Option<SpanArg>,
     #[command(flatten)]

@@ -22,8 +22,8 @@ const PIECES: usize = 64;
 
 /// Numbers of nonces whose scan is measured; the planner draws lines between them.
 const NONCES: [u32; 5] = [32, 64, 128, 256, 512];
-/// How long each measurement takes: all of them less than ten seconds, besides the time until RandomX
-/// is ready.
+/// How long each measurement takes: all of them less than ten seconds, besides the time until
+/// RandomX is ready.
 const DISK: Duration = Duration::from_secs(2);
 const SCAN: Duration = Duration::from_millis(500);
 const HASHING: Duration = Duration::from_secs(3);

@@ -328,11 +328,15 @@ impl Service {
         let (turns, mine) = turns();
         let stop = Stop::default();
         match &task {
-            Task::Prove(_, statement) => tracing::info!(
-                "proving {} units for challenge {}",
-                statement.num_units,
-                statement.challenge
-            ),
+            Task::Prove(set, statement) => {
+                tracing::info!(
+                    "proving {} units for challenge {}",
+                    statement.num_units,
+                    statement.challenge
+                );
+                // A rehearsal may have measured since.
+                self.holdings.get_mut(*set).into_iter().for_each(Holding::look_at_rates);
+            }
             Task::Init(_) => tracing::info!("making the labels that are missing"),
             Task::Scrub(_) => tracing::info!("looking at all labels, since there is time"),
         }
@@ -404,7 +408,7 @@ impl Service {
         let keeper = |(set, holding): (usize, &Holding)| {
             let service = self.happen.clone();
             // Nobody listens when the service ends.
-            holding.keeper(move |notice| drop(service.try_send(Happening::Lease(set, notice))))
+            holding.keeper(move |notice| drop(service.blocking_send(Happening::Lease(set, notice))))
         };
         self.keepers = self.holdings.iter().enumerate().map(keeper).collect();
     }

@@ -83,6 +83,13 @@ impl Holding {
         Known { set: &self.set, measured: &self.measured, window }
     }
 
+    /// Takes up what was measured since.
+    pub(super) fn look_at_rates(&mut self) {
+        if let Ok(data) = DataSet::open(&self.directories) {
+            self.measured = data.measured(&machine::name());
+        }
+    }
+
     /// How far a proof of it is, by its journal.
     pub(super) fn standing(&self, statement: &Statement, params: &Params) -> Option<Standing> {
         let data = DataSet::open(&self.directories).ok()?;
