@@ -107,8 +107,8 @@ impl fmt::Display for Notice {
             Self::Other { host, .. } => write!(
                 f,
                 "ANOTHER HOST, {host}, USES THIS DATA. If two machines prove with one identity, \
-                 the identity is lost. Stop the prover on one of them. (If {host} is off, or was given \
-                 this name by you, there is nothing to do.)"
+                 the identity is lost. Stop the prover on one of them. (If {host} is off, or was \
+                 given this name by you, there is nothing to do.)"
             ),
             Self::Unwritten { why } => write!(
                 f,
