@@ -58,6 +58,8 @@ build: setup rocksdb ## Build everything (the default)
 RUN_NETWORK := standalone
 RUN_UNITS := 4
 RUN_LABELS := 4096
+# How many provers, each with an identity and data of its own.
+PROVERS ?= 1
 NODE = '$(CARGO_TARGET_DIR)/release/postmesh-node'
 PROVER = '$(CARGO_TARGET_DIR)/release/postmesh-prover'
 # A socket of its own beside the data, so that it meets no node of yours. Where the path would be
@@ -65,25 +67,30 @@ PROVER = '$(CARGO_TARGET_DIR)/release/postmesh-prover'
 RUN_SOCKET = $(if $(shell printf '%.90s' '$(abspath $(RUN_DIR))' | grep -x '$(abspath $(RUN_DIR))'),\
 	$(abspath $(RUN_DIR))/link/node.sock,$(or $(TMPDIR),/tmp)/postmesh-run-$(shell id -u)/node.sock)
 
-run: setup rocksdb $(RUN_DIR)/.postmesh-run ## Fill a little space, prove it, verify it; ONCE=1 ends
+run: setup rocksdb $(RUN_DIR)/.postmesh-run ## Fill a little space, prove it, verify it; ONCE=1 ends, PROVERS=16
 	$(CARGO) build --release --locked -p prover -p node
 	@set -euo pipefail; umask 077; \
 	export POSTMESH_HOME='$(abspath $(RUN_DIR))/node' POSTMESH_SOCKET='$(strip $(RUN_SOCKET))'; \
-	if [ ! -e "$$POSTMESH_HOME/identity.key" ]; then $(NODE) identity create >/dev/null; fi; \
-	id="$$($(NODE) identity show)"; \
 	golden="$$($(NODE) network show $(RUN_NETWORK) | sed -n 's/^id = "\(.*\)"/\1/p')"; \
-	$(PROVER) init --network $(RUN_NETWORK) --labels-per-unit $(RUN_LABELS) \
-		--units $(RUN_UNITS) --node-id "$$id" --commitment-atx "$$golden" \
-		--data-dir '$(RUN_DIR)/data'; \
-	$(PROVER) serve --network $(RUN_NETWORK) --data-dir '$(RUN_DIR)/data' \
-		2>'$(RUN_DIR)/prover.log' & prover=$$!; \
-	trap 'kill $$prover 2>/dev/null || true' EXIT; \
-	echo; echo "A prover holds the data (its log: $(RUN_DIR)/prover.log), a node asks it for proofs:"; \
+	provers=; trap 'kill $$provers 2>/dev/null || true' EXIT; \
+	for number in $$(seq '$(PROVERS)'); do \
+		if [ $$number = 1 ]; then name=default end=; else name=prover-$$number end=-$$number; fi; \
+		id="$$($(NODE) identity show --name $$name 2>/dev/null)" || { \
+			$(NODE) identity create --name $$name >/dev/null; \
+			id="$$($(NODE) identity show --name $$name)"; }; \
+		$(PROVER) init --network $(RUN_NETWORK) --labels-per-unit $(RUN_LABELS) \
+			--units $(RUN_UNITS) --node-id "$$id" --commitment-atx "$$golden" \
+			--data-dir "$(RUN_DIR)/data$$end"; \
+		$(PROVER) serve --network $(RUN_NETWORK) --data-dir "$(RUN_DIR)/data$$end" \
+			2>"$(RUN_DIR)/prover$$end.log" & provers="$$provers $$!"; \
+	done; \
+	echo; echo "$(PROVERS) prover(s) hold the data (logs: $(RUN_DIR)/prover*.log), a node asks for proofs:"; \
 	if [ -n '$(ONCE)' ]; then \
 		$(NODE) run --network $(RUN_NETWORK) --once; \
 	else \
 		echo "Ctrl-C stops both. Try meanwhile, in another terminal:"; \
 		echo "  $(NODE) history --home $(RUN_DIR)/node"; \
+		echo "  $(PROVER) status"; \
 		echo "  $(PROVER) info --data-dir $(RUN_DIR)/data"; \
 		echo "  $(PROVER) check --data-dir $(RUN_DIR)/data"; \
 		$(NODE) run --network $(RUN_NETWORK); \
@@ -136,8 +143,8 @@ test: setup rocksdb ## Run every test, doc tests too; ends with a line of counts
 test-faults: setup rocksdb ## Kill, fill up, flip and cut: slow tests of what must never lose data
 	@set -uo pipefail; \
 	if cargo nextest --version >/dev/null 2>&1; then \
-		$(CARGO) nextest run --release --locked --no-fail-fast -p tests \
-			--run-ignored only -E 'test(faults::)'; \
+		$(CARGO) nextest run --release --locked --no-fail-fast --workspace \
+			--run-ignored only -E 'package(tests) & test(faults::)'; \
 	else \
 		$(CARGO) test --release --locked --no-fail-fast -p tests --test all -- --ignored faults::; \
 	fi
@@ -145,8 +152,8 @@ test-faults: setup rocksdb ## Kill, fill up, flip and cut: slow tests of what mu
 test-service: setup rocksdb ## One node with many provers, killed, flooded and left alone: slow tests
 	@set -uo pipefail; \
 	if cargo nextest --version >/dev/null 2>&1; then \
-		$(CARGO) nextest run --release --locked --no-fail-fast -p tests \
-			--run-ignored only -E 'test(service::)'; \
+		$(CARGO) nextest run --release --locked --no-fail-fast --workspace \
+			--run-ignored only -E 'package(tests) & test(service::)'; \
 	else \
 		$(CARGO) test --release --locked --no-fail-fast -p tests --test all -- --ignored service::; \
 	fi

@@ -1,6 +1,6 @@
 //! One node and many provers, as real processes: asked at once, killed at any moment, flooded, and
-//! left alone. `make test-service` runs the slow ones; who reads which disk when, and which deadline
-//! comes first, is also played in virtual time in the prover (`service/jobs/tests.rs`).
+//! left alone. `make test-service` runs the slow ones; who reads which disk when, and which
+//! deadline comes first, is also played in virtual time in the prover (`service/jobs/tests.rs`).
 
 use crate::world::{Process, World, run};
 use post::NetworkId;
@@ -17,7 +17,7 @@ use wire::{SpokenVersions, ToNode, encode};
 /// The proofs that the node has judged, newest first.
 fn history(world: &World) -> Vec<Value> {
     let (code, answer, said) = run(world.node(&["history", "--json"]));
-    assert_eq!(code, Some(0), "{said}");
+    assert!(code == Some(0) || said.contains("no node has run there yet"), "{code:?}: {said}");
     answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -86,7 +86,7 @@ fn identities_on_one_disk_are_never_read_at_the_same_time() {
 #[test]
 fn a_proof_that_was_found_while_the_node_was_away_is_delivered() {
     let world = World::new();
-    world.harden(200);
+    world.harden(40);
     world.furnish();
     let mut node = world.start_node(&["--once"]);
     let mut prover = world.serve(&[&world.path("data")]);
@@ -105,7 +105,7 @@ fn a_proof_that_was_found_while_the_node_was_away_is_delivered() {
 #[test]
 fn a_proof_that_was_found_before_the_prover_was_killed_is_delivered() {
     let world = World::new();
-    world.harden(200);
+    world.harden(40);
     world.furnish();
     let mut node = world.start_node(&["--once"]);
     let mut prover = world.serve(&[&world.path("data")]);
@@ -149,15 +149,16 @@ fn labels_that_are_missing_are_made_by_the_service_and_then_proven() {
 
 /// Kills the prover, or the node, at ever later moments of a proof that takes seconds, until one
 /// comes through; it must be valid, and asked for once.
-fn killed_at_each_stage(victim_is_node: bool) {
+fn killed_ever_later(victim_is_node: bool) {
     let world = World::new();
-    world.harden(400);
+    world.harden(40);
     world.furnish();
     let mut node = world.start_node(&["--once"]);
     let mut prover = world.serve(&[&world.path("data")]);
     let mut kills = 0;
+    let mut wait = Duration::from_millis(40);
     loop {
-        thread::sleep(Duration::from_millis(40 + 25 * kills));
+        thread::sleep(wait);
         if !history(&world).is_empty() {
             break;
         }
@@ -169,7 +170,8 @@ fn killed_at_each_stage(victim_is_node: bool) {
             prover = world.serve(&[&world.path("data")]);
         }
         kills += 1;
-        assert!(kills < 200, "no proof comes through");
+        wait += wait / 3;
+        assert!(kills < 30, "no proof comes through");
     }
     let (code, said) = node.wait();
     assert!(kills > 3, "it was too quick to be killed");
@@ -180,14 +182,38 @@ fn killed_at_each_stage(victim_is_node: bool) {
 
 #[test]
 #[ignore = "make test-service"]
-fn a_prover_killed_at_each_stage_proves_in_the_end() {
-    killed_at_each_stage(false);
+fn a_prover_killed_ever_later_proves_in_the_end() {
+    killed_ever_later(false);
 }
 
 #[test]
 #[ignore = "make test-service"]
-fn a_node_killed_at_each_stage_gets_its_proof_in_the_end() {
-    killed_at_each_stage(true);
+fn a_node_killed_ever_later_gets_its_proof_in_the_end() {
+    killed_ever_later(true);
+}
+
+#[test]
+fn a_prover_killed_at_each_stage_delivers_one_proof() {
+    let world = World::new();
+    world.harden(20);
+    world.furnish();
+    let node = world.start_node(&["--once"]);
+    for stage in [
+        "control socket",
+        "proving 2 units",
+        "begins: solving the k2pow",
+        "begins: scanning labels",
+        "proof found",
+    ] {
+        let mut prover = world.serve(&[&world.path("data")]);
+        prover.wait_for(stage);
+        prover.kill();
+    }
+    let _prover = world.serve(&[&world.path("data")]);
+    let (code, said) = node.wait();
+    assert_eq!(code, Some(0), "{said}");
+    let records = history(&world);
+    assert!(records.len() == 1 && records[0]["valid"] == true, "{records:?}");
 }
 
 /// What the system says of a process: open descriptors, threads, and resident KiB.
@@ -248,8 +274,8 @@ fn a_flood_of_connections_harms_no_session() {
     let mut node = world.start_node(&["--every", "1"]);
     let mut prover = world.serve(&[&world.path("data")]);
     node.wait_for("is VALID");
-    let before = footprint(node.id());
-    for _ in 0..10 {
+    let node_id = node.id();
+    let mut flood = || {
         let flood: Vec<_> = (0..500)
             .filter_map(|_| UnixStream::connect(world.path("run/node.sock")).ok())
             .collect();
@@ -258,8 +284,12 @@ fn a_flood_of_connections_harms_no_session() {
             let _ = stream.write_all(&[200, 0, 0]);
         }
         node.wait_for("is VALID");
-    }
-    let after = footprint(node.id());
+    };
+    // As many as it ever serves at a time leave their buffers behind once.
+    flood();
+    let before = footprint(node_id);
+    (0..10).for_each(|_| flood());
+    let after = footprint(node_id);
     println!("descriptors, threads, KiB: {before:?} before 5000 connections, {after:?} after");
     assert!(after.0 <= before.0 + 100 && after.2 <= before.2 + 16 * 1024, "{before:?} {after:?}");
     prover.wait_for("proof found");

@@ -107,10 +107,18 @@ impl Store {
         if !path.join("CURRENT").exists() {
             return Err(StoreError::None { path: path.to_path_buf() });
         }
+        // One whose maker was killed while it was making it is none.
+        let tables = DB::list_cf(&options(), path);
+        let tables =
+            tables.map_err(|why| StoreError::Database { path: path.to_path_buf(), why })?;
+        if [META, PROOFS].iter().any(|needed| tables.iter().all(|table| table != needed)) {
+            return Err(StoreError::None { path: path.to_path_buf() });
+        }
         let db = DB::open_cf_for_read_only(&options(), path, [META, PROOFS], false);
         let store = Self::of(db, path)?;
         match store.format()? {
             Some(FORMAT | FORMAT_WITHOUT_WANTED) => Ok(store),
+            None => Err(StoreError::None { path: path.to_path_buf() }),
             found => Err(store.unknown_format(found)),
         }
     }

@@ -123,6 +123,21 @@ fn a_damaged_request_is_named_by_its_identity() {
 }
 
 #[test]
+fn a_database_that_was_never_finished_is_none_and_is_finished() {
+    let root = tempfile::tempdir().unwrap();
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    drop(DB::open(&options, root.path()).unwrap());
+    let read = || Store::open_to_read(root.path());
+    assert!(matches!(read(), Err(StoreError::None { .. })));
+    options.create_missing_column_families(true);
+    drop(DB::open_cf(&options, root.path(), [META, PROOFS]).unwrap());
+    assert!(matches!(read(), Err(StoreError::None { .. })));
+    Store::open(root.path()).unwrap().add_proof(&record(1)).unwrap();
+    assert_eq!(read().unwrap().latest_proofs(9).unwrap(), [(0, record(1))]);
+}
+
+#[test]
 fn no_database_is_an_error_when_only_reading() {
     let root = tempfile::tempdir().unwrap();
     let none = Store::open_to_read(&root.path().join("none"));

@@ -54,6 +54,11 @@ fn standing(journal: Journal) -> Standing {
     Standing::of(journal, 4 << 10)
 }
 
+/// Whether labels are scanned so fast for 128 nonces.
+fn is_rate(rates: &Rates, bytes: f64) -> bool {
+    (ScanRate::of(&rates.scan, 128).unwrap() / bytes - 1.0).abs() < 1e-9
+}
+
 #[test]
 fn what_was_measured_apart_is_put_together() {
     let rates = manner(100).rates(&measured()).unwrap();
@@ -62,7 +67,7 @@ fn what_was_measured_apart_is_put_together() {
     // Rests make processors slower, and disks wait for nobody.
     let half = manner(50).rates(&measured()).unwrap();
     assert_eq!((half.disk, half.hashes, half.setup), (150.0 * MB, 250.0, 60.0));
-    assert_eq!(ScanRate::of(&half.scan, 128), Ok(500.0 * MB));
+    assert!(is_rate(&half, 500.0 * MB), "{half:?}");
     // Rates belong to a way of working.
     let other = Manner { devices: "cpu + gpu:0".to_owned(), ..manner(100) };
     assert_eq!(other.rates(&measured()), None);
@@ -79,7 +84,7 @@ fn real_passes_have_the_last_word() {
     let rates = manner(100).rates(&known).unwrap();
     // The slower of disk and scan was foretold, and passes took twice as long.
     assert_eq!(rates.disk, 75.0 * MB);
-    assert_eq!(ScanRate::of(&rates.scan, 128), Ok(500.0 * MB));
+    assert!(is_rate(&rates, 500.0 * MB), "{rates:?}");
     // One mishap is none of the disk's.
     let mut known = measured();
     known.way_mut(4, "cpu").add_pass(Pass { nonces: 128, percent: 100, bytes: 1.0 * MB, at: 2 });
@@ -187,8 +192,8 @@ fn the_alarm_names_what_helps_and_nothing_else() {
     assert!(outlook.in_time.unwrap() < LIKELY, "{outlook:?}");
     assert!(text.contains("15 min 0 s left"), "{text}");
     assert!(text.contains("Next time begin"), "{text}");
-    // The disk takes 8 minutes for 4 units: as fast again, a good part is won.
-    let slow = Rates { disk: 1.0 * MB, ..rates.clone() };
+    // The disk takes three days, beside which nothing else counts.
+    let slow = Rates { disk: 1.0 * MB, hashes: 1e6, setup: 0.0, ..rates.clone() };
     let (text, _) = with(&slow, 60.0 * HOUR);
     let text = text.unwrap();
     assert!(text.contains("with disks twice as fast"), "{text}");

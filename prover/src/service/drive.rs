@@ -115,8 +115,9 @@ impl Service {
     /// Serves these nodes until it is told to stop, or none of them wants us.
     pub(super) async fn live(mut self, places: Vec<Place>, args: &ServeArgs) -> Result {
         let (commands, mut asked) = channel(1);
+        let mut controls = JoinSet::new();
         if let Some(control) = open(&args.control).await? {
-            tokio::spawn(control.serve(self.shown.subscribe(), commands));
+            controls.spawn(control.serve(self.shown.subscribe(), commands));
         }
         let mut nodes = JoinSet::new();
         for (number, place) in places.into_iter().enumerate() {
@@ -167,6 +168,8 @@ impl Service {
         notify::stopping();
         self.keepers.iter().flatten().for_each(Keeper::leave);
         self.come_to_rest().await;
+        // Its socket is gone before we are.
+        controls.shutdown().await;
         ended
     }
 

@@ -1,8 +1,8 @@
 //! All work of a service, without IO: events in, actions out.
 //!
 //! A request is known by what it asks for and not by who asks: asked twice, by two nodes or by one
-//! that was away, it is the same work. It is written down before it is begun, and so is what came of
-//! it before anybody is told. Who may work now is the [`schedule`](super::schedule)'s to say.
+//! that was away, it is the same work. It is written down before it is begun, and so is what came
+//! of it before anybody is told. Who may work now is the [`schedule`](super::schedule)'s to say.
 
 mod shown;
 mod talk;

@@ -1,7 +1,7 @@
 //! Who may work now: plain arithmetic over what jobs want and hold. No clocks, no threads.
 //!
-//! - Proofs come before labels, labels before scrubs; work of a lower kind runs only where none of a
-//!   higher kind is to be done. Among proofs the earliest deadline is first; one that is late
+//! - Proofs come before labels, labels before scrubs; work of a lower kind runs only where none of
+//!   a higher kind is to be done. Among proofs the earliest deadline is first; one that is late
 //!   already stands behind those that are not.
 //! - A physical disk has one sequential reader or writer at a time.
 //! - The processor has one k2pow or one maker of labels at a time; a k2pow overlaps with the
