@@ -132,8 +132,8 @@ fn another_host_that_uses_the_data_is_told_of_and_nobody_is_kept_from_work() {
     assert!(code == Some(0) && said.contains("ANOTHER HOST, cellar"), "{said}");
     note(json!(3600));
     let mut prover = Process::start(command(&world, "serve", &[]));
-    prover.wait_for("ANOTHER HOST, cellar, USES THIS DATA");
     prover.wait_for("control socket");
+    prover.wait_for("ANOTHER HOST, cellar, USES THIS DATA");
     status(&world, |shown| shown["sets"][0]["other_host"] == "cellar");
     let id = prover.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());

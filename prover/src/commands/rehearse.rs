@@ -51,6 +51,7 @@ pub(crate) fn rehearse(args: &RehearseArgs) -> Result {
     let manner = Manner::of(threads, hands, pace);
     let asked = args.proving.nonces.asked();
     let window = args.window.map(|span| span.0).or_else(|| known_window(&set));
+    tracing::info!("measuring disks and processors, for ten seconds once RandomX is ready");
     let proof = prove::measure(&job, &set, &around).and_then(|_| {
         let (plan, _) = job.plan(&set, &manner, asked, window.map(|window| window as f64));
         tracing::info!("{}", plan.why);

@@ -23,8 +23,8 @@ pub(crate) fn alarm(
     }
     let most = outlook.most_seconds;
     let mut text = format!(
-        "the proof will be there in time with a chance of {} only: there are {} left, and 99 of 100 \
-         such proofs take up to {}",
+        "the proof will be there in time with a chance of {} only: there are {} left, and 99 of \
+         100 such proofs take up to {}",
         percent(in_time),
         human_time(window.max(0.0)),
         human_time(most),
