@@ -10,6 +10,7 @@ mod fuzz;
 mod hosts;
 mod keep;
 mod keys;
+mod outlook;
 mod processes;
 mod restarts;
 mod service;

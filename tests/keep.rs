@@ -14,7 +14,8 @@ fn files(path: &Path) -> Files {
     let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
     let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
     let named = files.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
-    let kept = named.filter(|(name, _)| !name.ends_with(".lock"));
+    let aside = [".lock", "_rates.json", "_lease.json"];
+    let kept = named.filter(|(name, _)| !aside.iter().any(|ending| name.ends_with(ending)));
     kept.map(|(name, path)| (name, fs::read(path).unwrap())).collect()
 }
 

@@ -148,12 +148,12 @@ impl World {
         Process::start(command)
     }
 
-    /// Every file in `data` and its bytes; locks, the journal of a proof and the agenda are not
-    /// data.
+    /// Every file in `data` and its bytes; locks, the journal of a proof, the agenda, rates and the
+    /// lease are not data.
     pub(crate) fn data(&self) -> BTreeMap<String, Vec<u8>> {
         let entries = fs::read_dir(self.path("data")).unwrap().map(|entry| entry.unwrap());
         let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
-        let aside = [".lock", ".journal", "_agenda.json"];
+        let aside = [".lock", ".journal", "_agenda.json", "_rates.json", "_lease.json"];
         let kept = named.filter(|(name, _)| !aside.iter().any(|ending| name.ends_with(ending)));
         kept.map(|(name, path)| (name, fs::read(path).unwrap())).collect()
     }

@@ -3,6 +3,7 @@
 mod control;
 mod devices;
 mod keep;
+mod proof;
 
 pub(crate) use control::{
     AtArgs, ConfigArgs, ConfigCommand, ConfigShowArgs, ControlArgs, PauseArgs, ResumeArgs,
@@ -10,14 +11,16 @@ pub(crate) use control::{
 };
 pub(crate) use devices::{DeviceArg, DevicesArgs};
 pub(crate) use keep::{MergeArgs, MoveArgs, PurgeArgs, ShrinkArgs, UndoArgs, WipeArgs};
+#[cfg(test)]
+pub(crate) use proof::NoncesArg;
+pub(crate) use proof::{ProofArgs, ProveArgs, ProvingArgs, RandomXArg, RehearseArgs, VerifyArgs};
 
 use crate::outcome::{self, ExitCode, answer};
 use crate::place::{PlaceArg, size_from};
-use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use link::Code;
-use post::k2pow::Difficulty;
-use post::{AtxId, Challenge, NodeId};
+use post::{AtxId, NodeId};
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -55,6 +58,8 @@ pub(crate) enum Command {
     Move(MoveArgs),
     /// Prove data against a challenge; prints the proof as JSON
     Prove(ProveArgs),
+    /// Make a proof that nobody asked for, and say how long it took and whether that is soon enough
+    Rehearse(RehearseArgs),
     /// Verify a proof
     Verify(VerifyArgs),
     /// Read every label, make some again, and list every range that is bad
@@ -105,6 +110,7 @@ impl Args {
             Command::Wipe(args) => args.json,
             Command::Move(args) => args.json,
             Command::Prove(args) => args.json,
+            Command::Rehearse(args) => args.json,
             Command::Verify(args) => args.json,
             Command::Check(args) => args.json,
             Command::Repair(args) => args.json,
@@ -137,20 +143,6 @@ pub(crate) struct NetworkArgs {
     pub(crate) scrypt_n: Option<u32>,
 }
 
-/// What decides whether a proof is valid.
-#[derive(Clone, Debug, Default, ClapArgs)]
-pub(crate) struct ProofArgs {
-    /// Labels that are expected to be good for a nonce
-    #[arg(long, value_name = "N")]
-    pub(crate) k1: Option<u32>,
-    /// Good labels that a proof names
-    #[arg(long, value_name = "N")]
-    pub(crate) k2: Option<u32>,
-    /// Bound of the k2pow for one unit, 32 bytes
-    #[arg(long, value_name = "HEX")]
-    pub(crate) pow_difficulty: Option<Difficulty>,
-}
-
 /// What does the work.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct WorkArgs {
@@ -172,28 +164,6 @@ pub(crate) struct WorkArgs {
     /// Percent of the time to work; it rests for the others [default: 100, with --background 50]
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) duty: Option<u8>,
-}
-
-/// How a proof is searched for: what `prove` and `serve` have in common.
-#[derive(Clone, Debug, ClapArgs)]
-pub(crate) struct ProvingArgs {
-    /// Nonces tried in one pass over the data, a multiple of 16
-    #[arg(long, value_name = "N", default_value_t = 128)]
-    pub(crate) nonces: u32,
-    /// Memory for RandomX
-    #[arg(long, value_enum, default_value_t = RandomXArg::Auto)]
-    pub(crate) randomx: RandomXArg,
-}
-
-/// Memory for RandomX.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RandomXArg {
-    /// Fast where it repays itself, light otherwise
-    Auto,
-    /// 256 MiB
-    Light,
-    /// 2.3 GiB, several times faster once it is filled
-    Fast,
 }
 
 /// Where data lies.
@@ -268,56 +238,6 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) work: WorkArgs,
     /// Print the plan as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-#[command(after_help = concat!(
-    "Example:\n  postmesh-prover prove --network devnet --data-dir /mnt/space --challenge 400e… \
-     --json > proof.json\n\n",
-    "Exit codes: 0 done · 1 this data has no proof for this challenge · 2 wrong usage · \
-     3 could not (disk, device, memory, lock)"
-))]
-pub(crate) struct ProveArgs {
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
-    /// What the proof answers, 32 bytes
-    #[arg(long, value_name = "HEX")]
-    pub(crate) challenge: Challenge,
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
-    #[command(flatten)]
-    pub(crate) proof: ProofArgs,
-    #[command(flatten)]
-    pub(crate) proving: ProvingArgs,
-    #[command(flatten)]
-    pub(crate) work: WorkArgs,
-    /// Print the proof on one line, and logs as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-#[command(after_help = concat!(
-    "Example:\n  postmesh-prover verify --network devnet --proof proof.json\n\n",
-    "Exit codes: 0 the proof is valid · 1 it is not · 2 wrong usage · 3 could not"
-))]
-pub(crate) struct VerifyArgs {
-    /// The proof: a JSON file as `prove` prints it, or - for stdin
-    #[arg(long, value_name = "FILE|-")]
-    pub(crate) proof: PathBuf,
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
-    #[command(flatten)]
-    pub(crate) params: ProofArgs,
-    /// Verify only so many of the labels, chosen by --seed [default: all]
-    #[arg(long, value_name = "N", requires = "seed")]
-    pub(crate) k3: Option<u32>,
-    /// What chooses the labels
-    #[arg(long, value_name = "HEX", requires = "k3")]
-    pub(crate) seed: Option<String>,
-    /// Print the verdict as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

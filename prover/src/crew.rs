@@ -125,6 +125,17 @@ impl Crew {
         all.map(|(member, hand)| Share::of(&member.name, hand)).collect()
     }
 
+    /// The devices that get no more work, and why.
+    pub(crate) fn left_out(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let why = |hand: &Hand| match (hand.lied(), hand.is_out()) {
+            (true, _) => Some("it made a wrong label"),
+            (false, true) => Some("it failed several times in a row"),
+            (false, false) => None,
+        };
+        let all = self.members.iter().zip(&self.hands);
+        all.filter_map(move |(member, hand)| Some((member.name.as_str(), why(hand)?)))
+    }
+
     /// The devices that made wrong labels.
     pub(crate) fn distrusted(&self) -> impl Iterator<Item = &str> {
         let all = self.members.iter().zip(&self.hands);

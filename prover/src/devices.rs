@@ -12,6 +12,7 @@ pub(crate) use probe::{Probe, probe};
 pub(crate) use tunings::{Entry, Tunings};
 
 use crate::args::{DeviceArg, WorkArgs};
+use crate::machine;
 use crate::outcome::{Failure, Result};
 use crate::prove::{Device, Hands};
 use crate::settings;
@@ -77,8 +78,13 @@ pub(crate) fn chosen(work: &WorkArgs) -> Result<Vec<Chosen>> {
 /// # Errors
 /// Those of [`chosen`].
 pub(crate) fn hands(work: &WorkArgs) -> Result<Hands> {
-    let mut hands = Hands { cpu: false, devices: vec![], measure: None };
-    for chosen in chosen(work)? {
+    Ok(hands_of(chosen(work)?, work))
+}
+
+/// The same, of devices that were chosen for this work.
+pub(crate) fn hands_of(chosen: Vec<Chosen>, work: &WorkArgs) -> Hands {
+    let mut hands = Hands::default();
+    for chosen in chosen {
         match chosen {
             Chosen::Cpu => hands.cpu = true,
             Chosen::Gpu(gpu) => hands.devices.push(Device {
@@ -90,7 +96,7 @@ pub(crate) fn hands(work: &WorkArgs) -> Result<Hands> {
     if work.device.iter().all(|asked| *asked == DeviceArg::Auto) {
         hands.measure = Some(Hands::WORTH);
     }
-    Ok(hands)
+    hands
 }
 
 /// What is asked for, each device once; `None` is the CPU.
@@ -183,6 +189,14 @@ impl Chosen {
         match self {
             Self::Cpu => CPU,
             Self::Gpu(gpu) => &gpu.about.name,
+        }
+    }
+
+    /// What it is, for people.
+    pub(crate) fn what(&self) -> String {
+        match self {
+            Self::Cpu => machine::processor(),
+            Self::Gpu(gpu) => gpu.about.model.clone(),
         }
     }
 

@@ -15,11 +15,14 @@ mod control;
 mod crew;
 mod devices;
 mod init;
+mod keeper;
+mod machine;
 mod make;
 mod memory;
 mod merge;
 mod nodes;
 mod outcome;
+mod outlook;
 mod pace;
 mod place;
 pub mod planner;
@@ -64,6 +67,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Wipe(args) => commands::wipe(&args),
         Command::Move(args) => commands::move_(&args),
         Command::Prove(args) => commands::prove(&args),
+        Command::Rehearse(args) => commands::rehearse(&args),
         Command::Verify(args) => commands::verify(&args),
         Command::Check(args) => commands::check(&args),
         Command::Repair(args) => commands::repair(&args),

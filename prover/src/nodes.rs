@@ -62,7 +62,7 @@ fn home(args: &KeysArgs) -> Result<PathBuf> {
 }
 
 /// This machine's name, as far as a name may have it.
-fn own_name() -> String {
+pub(crate) fn own_name() -> String {
     let name = rustix::system::uname();
     let name = name.nodename().to_string_lossy();
     let good = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '-' };

@@ -27,6 +27,16 @@ impl Pace {
         Self { percent: percent.clamp(1, 100) }
     }
 
+    /// Percent of the time that are for work.
+    pub(crate) fn percent(self) -> u8 {
+        self.percent
+    }
+
+    /// The share of the time that is for work, from 0.01 to 1.
+    pub(crate) fn share(self) -> f64 {
+        f64::from(self.percent) / 100.0
+    }
+
     /// The rest that a slice of work has earned.
     fn earned(self, worked: Duration) -> Duration {
         worked * u32::from(100 - self.percent) / u32::from(self.percent)

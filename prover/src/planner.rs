@@ -35,8 +35,9 @@ const LABEL_BYTES: f64 = post::LABEL_BYTES as f64;
 /// Steps that the data is cut into where a pass may end.
 const STEPS: u32 = 256;
 
-/// What is as good as impossible.
+/// What is as good as impossible; and the logarithm of what is impossible.
 const NEVER: f64 = 1e-12;
+const LN_NEVER: f64 = -1e6;
 
 /// What is to be proven.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,6 +65,21 @@ pub struct Rates {
     pub hashes: f64,
     /// Seconds that RandomX takes to be ready.
     pub setup: f64,
+}
+
+/// How far a proof is: [`Forecast::after`] begins there.
+///
+/// That nothing is found yet is all that it says of the labels that were read. What each nonce has
+/// among them would tell more; on average it comes to the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Begun {
+    /// Passes that are behind it, and found nothing.
+    pub passes: u32,
+    /// Groups of the pass under way that are paid for. What was tried for one that is not does not
+    /// make its k2pow any shorter.
+    pub groups: u32,
+    /// The share of the data that this pass has read, from 0 to 1.
+    pub read: f64,
 }
 
 /// A number that nothing can be computed with.
@@ -106,6 +122,9 @@ pub struct Forecast {
     scan_alone: f64,
     /// The chance that one nonce has its K2 labels by the end of each step.
     by_step: Vec<f64>,
+    /// Where it begins: so many passes, groups and steps are behind it.
+    begun: Begun,
+    steps: usize,
 }
 
 impl Forecast {
@@ -147,7 +166,18 @@ impl Forecast {
             scan: scan_alone.max(bytes / rates.disk),
             scan_alone,
             by_step,
+            begun: Begun::default(),
+            steps: 0,
         })
+    }
+
+    /// What is left of a proof that has come so far. Times count from now.
+    #[must_use]
+    pub fn after(mut self, begun: Begun) -> Self {
+        // The last step stays: who has read everything and found nothing goes on to the next pass.
+        self.steps = (begun.read.clamp(0.0, 1.0) * f64::from(STEPS)) as usize;
+        self.begun = begun;
+        self
     }
 
     /// Nonces a pass.
@@ -183,7 +213,9 @@ impl Forecast {
     /// How likely there is no proof at all: all 4,096 nonces fail.
     #[must_use]
     pub fn never(&self) -> f64 {
-        ln_none(self.whole(), Nonce::END).exp()
+        let left = Nonce::END.saturating_sub(self.begun.passes.saturating_mul(self.nonces));
+        let first = self.nonces.min(left);
+        self.none_after(self.steps, first) * self.none_after(0, left - first)
     }
 
     /// Passes that are begun, on average.
@@ -199,8 +231,8 @@ impl Forecast {
             + self
                 .turns()
                 .map(|turn| {
-                    let pows = f64::from(turn.nonces / Nonce::PER_GROUP) * self.pow;
-                    turn.reached * (pows + self.scan * self.share_read(turn.nonces))
+                    let pows = f64::from(turn.to_pay) * self.pow;
+                    turn.reached * (pows + self.scan * self.share_read(turn))
                 })
                 .sum::<f64>()
     }
@@ -209,8 +241,7 @@ impl Forecast {
     #[must_use]
     pub fn core_seconds(&self) -> f64 {
         let idle = self.scan - self.scan_alone;
-        let reading: f64 =
-            self.turns().map(|turn| turn.reached * self.share_read(turn.nonces)).sum();
+        let reading: f64 = self.turns().map(|turn| turn.reached * self.share_read(turn)).sum();
         (self.seconds() - idle * reading) * self.threads as f64
     }
 
@@ -218,21 +249,26 @@ impl Forecast {
     #[must_use]
     pub fn within(&self, seconds: f64) -> f64 {
         let mut total = 0.0;
+        // Steps that were read since now when a turn begins.
+        let mut read = 0.0;
         for turn in self.turns() {
-            let left = seconds - self.setup - f64::from(turn.number) * self.scan;
-            if left <= 0.0 {
-                break;
-            }
-            let mut before = 0.0;
-            for (step, chance) in (0..).zip(&self.by_step) {
-                let by_now = -ln_none(*chance, turn.nonces).exp_m1();
-                let (here, middle) = (by_now - before, f64::from(2 * step + 1) / 2.0);
-                before = by_now;
-                let left = left - self.scan * middle / f64::from(STEPS);
-                if here > NEVER && left > 0.0 {
+            let mut open = 1.0;
+            for (step, still) in (0_u32..).zip(self.still_open(turn)) {
+                let here = open - still;
+                open = still;
+                let steps = read + f64::from(2 * step + 1) / 2.0;
+                let left = seconds - self.setup - self.scan * steps / f64::from(STEPS);
+                if left <= 0.0 {
+                    break;
+                }
+                if here > NEVER {
                     let paid = poisson_at_least(left / self.pow, turn.groups.into());
                     total += turn.reached * here * paid;
                 }
+            }
+            read += f64::from(STEPS) - turn.skipped as f64;
+            if seconds <= self.setup + self.scan * read / f64::from(STEPS) {
+                break;
             }
         }
         total.min(1.0)
@@ -261,24 +297,49 @@ impl Forecast {
         self.by_step.last().copied().unwrap_or(0.0)
     }
 
-    /// The share of the data that a pass of so many nonces reads, on average.
-    fn share_read(&self, nonces: u32) -> f64 {
-        let open: f64 = self.by_step.iter().map(|chance| ln_none(*chance, nonces).exp()).sum();
+    /// The logarithm of the chance that none of so many nonces has its labels after some steps.
+    fn ln_open(&self, steps: usize, nonces: u32) -> f64 {
+        let chance = steps.checked_sub(1).and_then(|step| self.by_step.get(step));
+        chance.map_or(0.0, |chance| ln_none(*chance, nonces))
+    }
+
+    /// How likely a pass that has nothing after some steps has nothing at its end.
+    fn none_after(&self, steps: usize, nonces: u32) -> f64 {
+        (self.ln_open(self.by_step.len(), nonces) - self.ln_open(steps, nonces)).exp()
+    }
+
+    /// How likely a pass that comes to this is still searching at the end of each step that is left
+    /// of it.
+    fn still_open(&self, turn: Turn) -> impl Iterator<Item = f64> {
+        let known = self.ln_open(turn.skipped, turn.nonces);
+        let steps = self.by_step.iter().skip(turn.skipped);
+        steps.map(move |chance| (ln_none(*chance, turn.nonces) - known).exp())
+    }
+
+    /// The share of the data that a pass reads, on average, from now on.
+    fn share_read(&self, turn: Turn) -> f64 {
         // Whoever is still searching at the end of a step has read it; of those that find something
         // in it, half.
-        let end = ln_none(self.whole(), nonces).exp();
-        (open + (1.0 - end) / 2.0) / f64::from(STEPS)
+        let (mut sum, mut last) = (0.0, 1.0);
+        for open in self.still_open(turn) {
+            sum += open;
+            last = open;
+        }
+        (sum + (1.0 - last) / 2.0) / f64::from(STEPS)
     }
 
     /// The passes, until hardly anybody is still searching.
     fn turns(&self) -> impl Iterator<Item = Turn> {
+        let Begun { passes: first, groups: paid, .. } = self.begun;
         let (mut reached, mut groups) = (1.0, 0);
-        let passes = (0..).map_while(|number| Some((number, pass(number, self.nonces)?)));
+        let passes = (first..).map_while(|number| Some((number, pass(number, self.nonces)?)));
         passes.map_while(move |(number, range)| {
             let nonces = range.end - range.start;
-            groups += nonces / Nonce::PER_GROUP;
-            let turn = Turn { number, nonces, groups, reached };
-            reached *= ln_none(self.whole(), nonces).exp();
+            let (paid, skipped) = if number == first { (paid, self.steps) } else { (0, 0) };
+            let to_pay = (nonces / Nonce::PER_GROUP).saturating_sub(paid);
+            groups += to_pay;
+            let turn = Turn { nonces, to_pay, groups, skipped, reached };
+            reached *= self.none_after(skipped, nonces);
             (turn.reached > NEVER).then_some(turn)
         })
     }
@@ -287,16 +348,20 @@ impl Forecast {
 /// The logarithm of the chance that none of so many nonces succeeds, each of which does with this
 /// chance.
 fn ln_none(chance: f64, nonces: u32) -> f64 {
-    f64::from(nonces) * (-chance).ln_1p()
+    // Of what is certain the logarithm has no end, and differences of it no meaning.
+    f64::from(nonces) * (-chance).ln_1p().max(LN_NEVER)
 }
 
 /// A pass that may come.
 #[derive(Clone, Copy, Debug)]
 struct Turn {
-    number: u32,
     nonces: u32,
-    /// Groups that are paid for when its scan begins, those of earlier passes too.
+    /// Groups that are to be paid for it.
+    to_pay: u32,
+    /// Groups that are to be paid from now until its scan begins, those of passes before it too.
     groups: u32,
+    /// Steps of it that were read before.
+    skipped: usize,
     /// How likely it comes to this.
     reached: f64,
 }

@@ -33,8 +33,11 @@ pub(crate) enum Report {
     /// To people, or scripts, on stderr.
     Shown { json: bool },
     /// To somebody who is told what is done and what there is, as often as it changes.
-    Told(Arc<dyn Fn(u64, u64) + Send + Sync>),
+    Told(Arc<Told>),
 }
+
+/// Is told what is done, what there is, and who did how much of it, where that is known.
+pub(crate) type Told = dyn Fn(u64, u64, &[Share]) + Send + Sync;
 
 impl From<bool> for Report {
     fn from(json: bool) -> Self {
@@ -52,7 +55,7 @@ enum Form {
 
 /// The progress of one task.
 pub(crate) struct Progress {
-    told: Option<Arc<dyn Fn(u64, u64) + Send + Sync>>,
+    told: Option<Arc<Told>>,
     course: Course,
     form: Form,
     start: Instant,
@@ -90,7 +93,7 @@ impl Progress {
     /// Says how far it is, if it is time to.
     pub(crate) fn at(&mut self, done: u64) {
         if let Some(told) = &self.told {
-            return told(done, self.course.total);
+            return told(done, self.course.total, &self.course.shares);
         }
         let now = Instant::now();
         self.course.note(now - self.start, done);

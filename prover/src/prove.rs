@@ -17,15 +17,20 @@ mod diary;
 mod faults;
 mod hands;
 mod judge;
+mod measure;
+mod meter;
 mod pass;
 mod pows;
 
+use crate::machine;
+use crate::outlook::{self, Manner, Plan, Standing, Wish};
 use crate::pace::Pace;
 use crate::randomx::Pows;
 use count::Count;
 use data::Data;
 use diary::Diary;
 use faults::Faults;
+use meter::Meter;
 use pass::Pass;
 use plot::{DataSet, PlotError};
 use post::k2pow::NoUnits;
@@ -37,15 +42,41 @@ use std::num::NonZeroUsize;
 use thiserror::Error;
 use wire::Stage;
 
-pub(crate) use hands::{Device, Hands};
+use diary::key;
+pub(crate) use diary::key_of;
+pub(crate) use hands::{Device, Hands, Watch};
+pub(crate) use measure::measure;
 
 /// What is to be proven, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) statement: Statement,
     pub(crate) params: Params,
+    /// Nonces a pass; [`Job::plan`] chooses them.
     pub(crate) nonces: u32,
     pub(crate) threads: NonZeroUsize,
+}
+
+impl Job {
+    /// Chooses the nonces of a pass, if that is left to us, by what is beside the data: how far
+    /// this proof is, and how fast such proofs are made in this manner. `window` is in seconds.
+    pub(crate) fn plan(
+        &mut self,
+        set: &DataSet,
+        manner: &Manner,
+        nonces: Option<u32>,
+        window: Option<f64>,
+    ) -> (Plan, Standing) {
+        let Statement { num_units, labels_per_unit, .. } = self.statement;
+        let num_labels = self.statement.num_labels().unwrap_or(u64::MAX);
+        let standing = Standing::of(set.journal(key(self)), num_labels);
+        let rates = manner.rates(&set.measured(&machine::name()));
+        let task = outlook::task(&self.params, num_units, labels_per_unit).ok();
+        let wish = Wish { nonces, window, ..Wish::default() };
+        let plan = Plan::of(&wish, Some(&standing), task.as_ref().zip(rates.as_ref()));
+        self.nonces = plan.nonces;
+        (plan, standing)
+    }
 }
 
 /// Why there is no proof.
@@ -127,11 +158,35 @@ pub(crate) fn prove(
     })
 }
 
+/// As [`prove`], without a journal: an interruption costs all of the work. For proofs that nobody
+/// waits for, since a journal would take the place of another proof's.
+pub(crate) fn rehearse(
+    job: &Job,
+    directory: &DataSet,
+    around: &Surroundings<'_>,
+) -> Result<Proof, ProveError> {
+    let mut diary = Diary::none(job, directory);
+    search(job, directory, around, &mut diary, &|data, keys, threshold| {
+        around.hands.hire(job.threads, data, keys, threshold)
+    })
+}
+
 /// As [`prove`], by any workers.
 fn prove_by(
     job: &Job,
     directory: &DataSet,
     around: &Surroundings<'_>,
+    hire: Hire<'_>,
+) -> Result<Proof, ProveError> {
+    search(job, directory, around, &mut Diary::open(job, directory), hire)
+}
+
+/// Pass after pass, from where the diary says.
+fn search(
+    job: &Job,
+    directory: &DataSet,
+    around: &Surroundings<'_>,
+    diary: &mut Diary<'_>,
     hire: Hire<'_>,
 ) -> Result<Proof, ProveError> {
     let Statement { num_units, labels_per_unit, .. } = job.statement;
@@ -141,23 +196,35 @@ fn prove_by(
     let mut faults = Faults::default();
     let data = Data::survey(directory, num_labels, &mut faults)?;
     data.foretell(job);
-    let mut diary = Diary::open(job, directory);
+    let mut passes = Vec::new();
     for number in diary.pass(job.nonces).. {
         let nonces = nonces_of(number, job.nonces).ok_or(ProveError::NoProof)?;
         around.wait_for(Stage::Pow)?;
-        let keys = pows::buy(job, nonces.clone(), &mut diary, around)?;
+        let keys = pows::buy(job, nonces.clone(), diary, around)?;
         around.wait_for(Stage::Scan)?;
         let workers = hire(&data, &keys, threshold);
         let mut count = Count::new(nonces.clone(), job.params.k2, &data.missing);
         diary.resume(&mut count, &data);
-        let (diary, faults) = (&mut diary, &mut faults);
-        let (data, is_partly_right) = (&data, false);
-        let mut pass =
-            Pass { job, data, keys, threshold, around, diary, faults, count, is_partly_right };
+        let (diary, faults) = (&mut *diary, &mut faults);
+        let (data, is_partly_right, meter) = (&data, false, Meter::default());
+        let mut pass = Pass {
+            job,
+            data,
+            keys,
+            threshold,
+            around,
+            diary,
+            faults,
+            count,
+            is_partly_right,
+            meter,
+        };
         let proof = pass.run(workers);
+        passes.extend(pass.meter.rate());
         faults.summarize();
         if let Some(proof) = proof? {
             check(&proof, job, around)?;
+            measure::write_down(job, directory, around, &passes);
             return Ok(proof);
         }
         tracing::info!("no proof among nonces {nonces:?}: trying the next");

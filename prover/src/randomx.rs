@@ -6,12 +6,16 @@ use crate::args::RandomXArg;
 use crate::memory::Available;
 use crate::pace::Pace;
 use crate::planner::expected_hashes;
+use plot::Hashing;
 use post::k2pow::Difficulty;
+use post::{Challenge, NodeId, NonceGroup};
 use pow::{Mode, PowFault, Puzzle, RandomX, SolveError, Watch};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Light hashes that filling the dataset costs: 34 million items, of which a hash uses 16,384.
 const FAST_COSTS_HASHES: f64 = 2080.0;
@@ -38,7 +42,22 @@ struct Made {
     randomx: Arc<RandomX>,
     /// That no other process makes a dataset.
     _lock: Option<File>,
+    meter: Meter,
 }
+
+/// How a RandomX runs, over all that was hashed with it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Meter {
+    hashes: u64,
+    /// Time that threads were at it, all of them together; rests do not count.
+    worked: Duration,
+    /// Time until it was ready, without rests.
+    setup: Duration,
+}
+
+/// A search in which each thread worked for less tells nothing: what a thread has in hand when it
+/// ends is counted, and its time is not.
+const METERED: Duration = Duration::from_secs(3);
 
 impl Pows {
     pub(crate) fn new(choice: RandomXArg, threads: usize, pace: Pace) -> Self {
@@ -80,8 +99,79 @@ impl Pows {
         stop: &(dyn Fn() -> bool + Sync),
         tried: &(dyn Fn(u64) + Sync),
     ) -> Result<u64, SolveError> {
-        let rest = |worked| self.pace.after(worked, stop);
-        pow::solve(randomx, (puzzle, first), self.threads, Watch { stop, rest: &rest }, tried)
+        let (solved, done) = self.search(randomx, (puzzle, first), stop, tried);
+        if done.worked >= METERED * u32::try_from(self.threads).unwrap_or(u32::MAX) {
+            self.count(randomx, done);
+        }
+        solved
+    }
+
+    /// Hashes for so long, for [`measured`](Self::measured) to know how fast that goes.
+    pub(crate) fn try_out(
+        &self,
+        randomx: &RandomX,
+        length: Duration,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), SolveError> {
+        let (challenge, node_id) = (Challenge([0; 32]), NodeId([0; 32]));
+        // Nothing meets it.
+        let difficulty = Difficulty([0; 32]);
+        let puzzle = Puzzle { group: NonceGroup(0), challenge, node_id, difficulty };
+        let start = Instant::now();
+        let over = || stop() || start.elapsed() >= length;
+        let (ended, done) = self.search(randomx, (&puzzle, 0), &over, &|_| ());
+        match ended {
+            Err(SolveError::Stopped) if !stop() => {
+                self.count(randomx, done);
+                Ok(())
+            }
+            other => other.map(|_| ()),
+        }
+    }
+
+    fn count(&self, randomx: &RandomX, done: Meter) {
+        let mut made = self.made();
+        let made = made.as_mut().filter(|made| core::ptr::eq(&*made.randomx, randomx));
+        if let Some(Made { meter, .. }) = made {
+            meter.hashes += done.hashes;
+            meter.worked += done.worked;
+        }
+    }
+
+    /// A search, and what was done for it.
+    fn search(
+        &self,
+        randomx: &RandomX,
+        (puzzle, first): (&Puzzle, u64),
+        stop: &(dyn Fn() -> bool + Sync),
+        tried: &(dyn Fn(u64) + Sync),
+    ) -> (Result<u64, SolveError>, Meter) {
+        let (hashes, nanos) = (AtomicU64::new(0), AtomicU64::new(0));
+        // Asked before each hash.
+        let counting = || {
+            let stop = stop();
+            hashes.fetch_add(u64::from(!stop), Ordering::Relaxed);
+            stop
+        };
+        let rest = |worked: Duration| {
+            let worked_nanos = u64::try_from(worked.as_nanos()).unwrap_or(u64::MAX);
+            nanos.fetch_add(worked_nanos, Ordering::Relaxed);
+            self.pace.after(worked, stop);
+        };
+        let watch = Watch { stop: &counting, rest: &rest };
+        let solved = pow::solve(randomx, (puzzle, first), self.threads, watch, tried);
+        let worked = Duration::from_nanos(nanos.into_inner());
+        (solved, Meter { hashes: hashes.into_inner(), worked, setup: Duration::ZERO })
+    }
+
+    /// How RandomX runs here, once enough was hashed; and whether it has its dataset.
+    pub(crate) fn measured(&self, at: u64) -> Option<(bool, Hashing)> {
+        let made = self.made();
+        let Made { randomx, meter: Meter { hashes, worked, setup }, .. } = made.as_ref()?;
+        let each = *hashes as f64 / worked.as_secs_f64();
+        let (hashes, setup) = (each * self.threads as f64, setup.as_secs_f64());
+        let fast = randomx.mode() == Mode::Fast;
+        hashes.is_finite().then_some((fast, Hashing { hashes, setup, at }))
     }
 
     /// One that is there already is used, unless a fast one is wanted and it is light.
@@ -109,6 +199,7 @@ impl Pows {
         }
         let rest = |worked| self.pace.after(worked, stop);
         let watch = Watch { stop, rest: &rest };
+        let start = Instant::now();
         let randomx = match RandomX::watched(wanted, self.threads, watch) {
             // A machine without the memory still proves, only slower.
             Err(PowFault::Dataset) if self.choice == RandomXArg::Auto => {
@@ -121,9 +212,11 @@ impl Pows {
             Reason::ToVerify => tracing::debug!("{randomx}: {reason}"),
             _ => tracing::info!("{randomx}: {reason}"),
         }
+        let setup = start.elapsed().mul_f64(self.pace.share());
+        let meter = Meter { setup, ..Meter::default() };
         let randomx = Arc::new(randomx);
         let lock = lock.filter(|_| randomx.mode() == Mode::Fast);
-        *made = Some(Made { randomx: Arc::clone(&randomx), _lock: lock });
+        *made = Some(Made { randomx: Arc::clone(&randomx), _lock: lock, meter });
         Ok(randomx)
     }
 }
@@ -253,5 +346,21 @@ mod tests {
         assert_eq!(Arc::strong_count(&used), 2);
         pows.release();
         assert_eq!(Arc::strong_count(&used), 1, "whoever uses it is the last to have it");
+    }
+
+    #[test]
+    fn what_is_tried_out_is_known_until_it_is_given_back() {
+        let pows = Pows::new(RandomXArg::Light, 1, Pace::FULL);
+        assert_eq!(pows.measured(7), None);
+        let randomx = pows.to_verify().unwrap();
+        assert_eq!(pows.measured(7), None, "nothing was hashed");
+        let length = Duration::from_millis(100);
+        let stopped = pows.try_out(&randomx, length, &|| true);
+        assert!(stopped == Err(SolveError::Stopped) && pows.measured(7).is_none());
+        pows.try_out(&randomx, length, &|| false).unwrap();
+        let (fast, hashing) = pows.measured(7).unwrap();
+        assert!(!fast && hashing.at == 7 && hashing.hashes > 0.0 && hashing.setup > 0.0);
+        pows.release();
+        assert_eq!(pows.measured(7), None);
     }
 }

@@ -13,8 +13,10 @@
 
 mod dial;
 mod drive;
+mod foresight;
 mod holding;
 mod jobs;
+mod roll;
 mod schedule;
 pub(crate) mod status;
 mod work;
@@ -27,6 +29,8 @@ use dial::Place;
 use drive::Service;
 use holding::Holding;
 use jobs::Jobs;
+use roll::Roll;
+use std::sync::Arc;
 use wire::SessionId;
 use work::Tools;
 
@@ -49,7 +53,8 @@ pub(crate) fn serve(args: &ServeArgs) -> Result {
         );
     }
     let nodes = nodes(args)?;
-    let tools = Tools::of(args, &holdings)?;
+    let roll = Arc::new(Roll::default());
+    let tools = Tools::of(args, &holdings, &roll)?;
     let mut session = [0; 16];
     getrandom::fill(&mut session)
         .map_err(|error| anyhow::anyhow!("the system has no randomness: {error}"))

@@ -4,7 +4,7 @@ use crate::args::{NetworkArgs, ProofArgs, WorkArgs};
 use crate::outcome::{Failure, Result};
 use crate::pace::Pace;
 use crate::place::{self, PlaceArg};
-use post::{NetworkId, Nonce, Params, Preset, ScryptN, presets};
+use post::{NetworkId, Params, Preset, ScryptN, presets};
 use serde::Deserialize;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -82,17 +82,6 @@ pub(crate) fn pace(work: &WorkArgs) -> Pace {
     Pace::new(work.duty.unwrap_or(if work.background { BACKGROUND_DUTY } else { 100 }))
 }
 
-/// Nonces for a pass: whole groups, and no more than there are.
-pub(crate) fn nonces(asked: u32) -> Result<u32> {
-    let groups = asked.is_multiple_of(Nonce::PER_GROUP);
-    if groups && (Nonce::PER_GROUP..=Nonce::END).contains(&asked) {
-        Ok(asked)
-    } else {
-        let (step, end) = (Nonce::PER_GROUP, Nonce::END);
-        Err(Failure::usage(format!("--nonces {asked}: must be a multiple of {step} up to {end}")))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,13 +124,5 @@ mod tests {
         assert!(
             matches!(network_of("nowhere"), Err(Failure::Usage(why)) if why.contains("mainnet"))
         );
-    }
-
-    #[test]
-    fn passes_are_whole_groups() {
-        assert_eq!(nonces(288).ok(), Some(288));
-        for asked in [0, 15, 17, 4112] {
-            assert!(nonces(asked).is_err(), "{asked}");
-        }
     }
 }

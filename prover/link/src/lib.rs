@@ -23,7 +23,7 @@ pub use code::{BadCode, Code};
 pub use connection::{Connection, Incoming, Outgoing};
 pub use error::LinkError;
 pub use key::{BadLinkId, LinkId, LinkKey};
-pub use place::{default_socket, runtime_directory};
+pub use place::{default_socket, meeting_place, runtime_directory};
 pub use remote::{RemoteListener, dial_remote, pair};
 pub use roster::{Paired, Roster, RosterError, RosterFile};
 pub use socket::{Listener, LocalListener, LocalStream, dial, dial_local};

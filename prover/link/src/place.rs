@@ -27,6 +27,15 @@ pub fn runtime_directory() -> PathBuf {
     }
 }
 
+/// The directory that the processes of this user meet in, which nobody else can enter; it is made
+/// if it is not there, and empty after the machine was started anew.
+///
+/// # Errors
+/// [`LinkError::OpenDirectory`] where others can enter it, or the system's.
+pub fn meeting_place() -> Result<PathBuf, LinkError> {
+    private_directory(&default_socket())
+}
+
 /// This process's user.
 pub(crate) fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()

@@ -3,7 +3,7 @@
 
 use crate::disk::Disk;
 use crate::error::PlotError;
-use crate::{agenda, files, metadata, sidecar};
+use crate::{agenda, files, lease, measured, metadata, sidecar};
 use std::path::{Path, PathBuf};
 
 /// What a file is, in the order in which a directory is taken apart: once its metadata is gone, it
@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Journal,
     /// Which proofs were asked for.
     Agenda,
+    /// What was measured here, and who uses the data: of no use elsewhere.
+    Note,
     /// What is known of a label file.
     Manifest,
     /// Labels.
@@ -64,6 +66,7 @@ pub(crate) fn kind_of(path: &Path) -> Option<Kind> {
         sidecar::FILE_NAME => Some(Kind::Sidecar),
         agenda::FILE_NAME => Some(Kind::Agenda),
         MOVE_FILE_NAME => Some(Kind::Move),
+        measured::FILE_NAME | lease::FILE_NAME => Some(Kind::Note),
         _ if number_in(name, "postmesh_proof_", ".journal").is_some() => Some(Kind::Journal),
         _ if number_in(name, "postdata_", ".bin").is_some() => Some(Kind::Labels),
         _ if number_in(name, "postmesh_", ".manifest").is_some() => Some(Kind::Manifest),

@@ -6,8 +6,8 @@
 //! one what remains. Beside them lie files of ours: `postmesh.json` with what the reference's
 //! metadata does not say (scrypt's N), a manifest for each label file that says which of its
 //! labels are safe, journals of the proofs that are being made, an agenda of those that were asked
-//! for, and locks. One data set may be
-//! spread over several directories and disks: each then holds some of the files.
+//! for, rates that were measured, the lease of the host that uses the data, and locks. One data set
+//! may be spread over several directories and disks: each then holds some of the files.
 //!
 //! One rule holds everywhere: labels that are known to be there are never truncated, deleted or
 //! written over, save by a [`repair`], which keeps what it replaces. What a command takes away goes
@@ -27,8 +27,10 @@ mod error;
 mod files;
 mod journal;
 mod layout;
+mod lease;
 mod lock;
 mod manifest;
+mod measured;
 mod merge;
 mod metadata;
 mod moving;
@@ -59,8 +61,10 @@ pub use disk::{Access, Disk, System};
 pub use error::PlotError;
 pub use journal::{Journal, JournalKey, Scanned};
 pub use layout::Layout;
+pub use lease::{Holder, Lease, Notice};
 pub use lock::Lock;
 pub use manifest::{BLOCK_LABELS, Slot};
+pub use measured::{Hashing, Measured, Pass, Rate, Scan, Way};
 pub use merge::{Lack, Merge};
 pub use metadata::{BadMetadata, Metadata};
 pub use moving::{Move, Moved};

@@ -146,6 +146,9 @@ impl Move {
                 sidecar.save(disk, path)?;
             }
         }
+        for note in belongings(disk, &self.from)?.iter().filter(|file| file.kind == Kind::Note) {
+            files::remove(disk, &note.path)?;
+        }
         files::remove(disk, &self.from.join(MOVE_FILE_NAME))?;
         files::remove(disk, &self.to.join(MOVE_FILE_NAME))?;
         let mut stayed = disk.list(&self.from).map_err(PlotError::io("list", &self.from))?;
@@ -390,7 +393,7 @@ fn is_moved(kind: Kind) -> bool {
     match kind {
         Kind::Metadata | Kind::Sidecar | Kind::Journal | Kind::Agenda => true,
         Kind::Manifest | Kind::Labels => true,
-        Kind::Move | Kind::Temporary => false,
+        Kind::Move | Kind::Temporary | Kind::Note => false,
     }
 }
 

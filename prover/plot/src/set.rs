@@ -12,7 +12,9 @@ use crate::error::PlotError;
 use crate::files;
 use crate::journal::{Journal, JournalKey};
 use crate::layout::{LABEL, Layout};
+use crate::lease::{Holder, Lease, Notice};
 use crate::manifest::Slot;
+use crate::measured::Measured;
 use crate::metadata::Metadata;
 use crate::numbers::FileNumbers;
 use crate::piece::Extent;
@@ -425,6 +427,26 @@ impl DataSet {
             Some(first) => journal.save(&*self.disk, &first.path),
             None => Ok(()),
         }
+    }
+
+    /// What this machine measured of the data and of itself, as far as it was written down.
+    #[must_use]
+    pub fn measured(&self, machine: &str) -> Measured {
+        Measured::load(&*self.disk, self.home_of_journals(), machine)
+    }
+
+    /// Writes down what was measured, in place of what is there.
+    ///
+    /// # Errors
+    /// The system's; what was there is then still there.
+    pub fn save_measured(&self, measured: &Measured) -> Result<(), PlotError> {
+        measured.save(&*self.disk, self.home_of_journals())
+    }
+
+    /// Takes the lease on the data, of which no other host is kept by it: see [`Lease`].
+    #[must_use]
+    pub fn lease(&self, own: Holder, now: u64) -> (Lease, Vec<Notice>) {
+        Lease::take(Arc::clone(&self.disk), self.home_of_journals(), own, now)
     }
 
     /// Appends labels, of which the first is number `first`, to the file they belong to; they must

@@ -5,6 +5,7 @@ use crate::args::InitArgs;
 use crate::crew::{self, Crew};
 use crate::devices;
 use crate::init::{Init, Summary};
+use crate::keeper::Keeper;
 use crate::make::{MakeError, draw_below, refuse_foreign};
 use crate::outcome::{ExitCode, Failure, Result, answer};
 use crate::stop::Stop;
@@ -33,6 +34,7 @@ pub(crate) fn init(args: &InitArgs) -> Result {
     // Now that nobody else can change it.
     let request = Request::new(&args.space)?;
     let (mut set, n) = arranged(request)?;
+    let _keeper = Keeper::of_command(&set);
     let start = Instant::now();
     let mut crew = crew::of(&devices, &args.work, set.metadata().commitment(), n);
     let stop = || stop.is_set();

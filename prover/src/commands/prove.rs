@@ -3,7 +3,9 @@
 use crate::args::{ProveArgs, RandomXArg, VerifyArgs};
 use crate::background;
 use crate::devices;
+use crate::keeper::Keeper;
 use crate::outcome::{ExitCode, Failure, Result, answer};
+use crate::outlook::{Manner, NONCES};
 use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::proof_file::ProofFile;
@@ -26,11 +28,11 @@ const PROOF_BYTES_MAX: u64 = 1 << 16;
 /// Proves a data directory.
 pub(crate) fn prove(args: &ProveArgs) -> Result {
     let network = settings::network(&args.network, &args.proof)?;
-    let nonces = settings::nonces(args.proving.nonces)?;
     let stop = Stop::on_signals()?;
     background::enter(&args.work);
     let (_locks, directory) = super::open_shared(&args.data)?;
     directory.whole()?;
+    let _keeper = Keeper::of_command(&directory);
     let scrypt_n = super::scrypt_n(&directory, &network)?;
     let threads = settings::threads(&args.work);
     let metadata = directory.metadata();
@@ -42,9 +44,12 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
         labels_per_unit: metadata.labels_per_unit,
     };
     let params = Params { scrypt_n, ..network.params };
-    let job = Job { statement, params, nonces, threads };
+    let mut job = Job { statement, params, nonces: NONCES, threads };
     let hands = devices::hands(&args.work)?;
     let pace = settings::pace(&args.work);
+    let manner = Manner::of(threads, &hands, pace);
+    let (plan, _) = job.plan(&directory, &manner, args.proving.nonces.asked(), None);
+    tracing::info!("{}", plan.why);
     let pows = Pows::new(args.proving.randomx, threads.get(), pace);
     let line = Mutex::new(None);
     let progress = |stage, done, total| show(&line, args.json, stage, done, total);
@@ -76,7 +81,13 @@ pub(crate) fn prove(args: &ProveArgs) -> Result {
 }
 
 /// One progress line for each stage.
-fn show(line: &Mutex<Option<(Stage, Progress)>>, json: bool, stage: Stage, done: u64, total: u64) {
+pub(super) fn show(
+    line: &Mutex<Option<(Stage, Progress)>>,
+    json: bool,
+    stage: Stage,
+    done: u64,
+    total: u64,
+) {
     let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
     let unit = match stage {
         Stage::Pow => "groups",

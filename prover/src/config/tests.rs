@@ -1,6 +1,7 @@
 //! What a configuration file may say, and who has the last word.
 
 use super::*;
+use crate::args::NoncesArg;
 use std::path::PathBuf;
 
 /// A file in a directory of its own.
@@ -57,7 +58,7 @@ duty = 40
 fn what_the_file_says_is_what_serve_does() {
     let args = Home::with(WHOLE).serve(&[]);
     assert_eq!(args.data.data_dir.len(), 2);
-    assert_eq!((args.proving.nonces, args.work.duty), (288, Some(40)));
+    assert_eq!((args.proving.nonces, args.work.duty), (NoncesArg::Of(288), Some(40)));
     assert_eq!(args.work.device, [crate::args::DeviceArg::Cpu]);
     assert!(args.work.polite && !args.work.background);
     assert_eq!(args.work.threads, None);
@@ -67,7 +68,7 @@ fn what_the_file_says_is_what_serve_does() {
 fn what_was_typed_has_the_last_word() {
     let flags = ["--nonces", "64", "--polite=false", "--data-dir", "/mnt/c", "--background"];
     let args = Home::with(WHOLE).serve(&flags);
-    assert_eq!((args.proving.nonces, args.data.data_dir.len()), (64, 1));
+    assert_eq!((args.proving.nonces, args.data.data_dir.len()), (NoncesArg::Of(64), 1));
     assert!(!args.work.polite && args.work.background);
     assert_eq!(args.work.duty, Some(40));
 }

@@ -4,7 +4,7 @@ use super::words;
 use super::{Client, ClientError};
 use crate::args::{AtArgs, PauseArgs, ResumeArgs, StatusArgs};
 use crate::outcome::{ExitCode, Failure, Result, answer};
-use crate::service::status::{Command, Status};
+use crate::service::status::{Command, SetStatus, Status};
 use serde_json::{Value, json};
 
 /// `status`
@@ -92,11 +92,18 @@ fn text(prover: &Client, status: &Status) -> String {
     lines.extend(words::rest(status.rest).map(|rest| format!("  REST: {rest}")));
     let now = status.now_at;
     section(&mut lines, "nodes", "none", status.nodes.iter().map(|node| words::node(node, now)));
-    section(&mut lines, "data", "none", status.sets.iter().map(words::set));
+    let sets = status.sets.iter().flat_map(|set| {
+        let SetStatus { settings, alarm, other_host, .. } = set;
+        let besides = words::remarks(settings.as_ref(), alarm.as_ref(), other_host.as_ref());
+        [words::set(set)].into_iter().chain(besides)
+    });
+    section(&mut lines, "data", "none", sets);
     section(&mut lines, "devices", "none", status.devices.iter().map(words::device));
-    let jobs = status.jobs.iter().map(|job| {
+    let jobs = status.jobs.iter().flat_map(|job| {
         let parts = [Some(words::job(job)), words::pace(job), words::margin(job, now)];
-        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+        let line = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
+        let besides = words::remarks(job.settings.as_ref(), job.alarm.as_ref(), None);
+        [line].into_iter().chain(besides)
     });
     section(&mut lines, "jobs", "none: waiting to be asked for a proof", jobs);
     lines.join("\n")
@@ -133,6 +140,8 @@ mod tests {
             "#3 proof of 01010101 for 09090909: scan; 50.0 %",
             "left; deadline in 12 h 0 min, 10 h 0 min to spare, 99.8 % in time",
             "gpu:0  a card, not used: it made wrong labels",
+            "\n      288 nonces a pass, as asked for\n",
+            "ANOTHER HOST, cellar, USES IT TOO",
         ] {
             assert!(said.contains(part), "{part}\n{said}");
         }

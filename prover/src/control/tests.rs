@@ -27,6 +27,8 @@ pub(super) fn proving() -> JobStatus {
         asked_at: 9_000,
         deadline_at: Some(10_000 + 12 * 3_600),
         outlook: Some(outlook()),
+        settings: Some("288 nonces a pass, as asked for".to_owned()),
+        alarm: None,
         why: None,
     }
 }
@@ -74,6 +76,9 @@ pub(super) fn busy() -> Status {
             labels_present: 1 << 34,
             complete: true,
             outlook: Some(outlook()),
+            settings: Some("288 nonces a pass, as asked for".to_owned()),
+            alarm: None,
+            other_host: Some("cellar".to_owned()),
         }],
         jobs: vec![proving()],
         devices: vec![

@@ -1,14 +1,12 @@
 //! A status in words: what `status` and `top` say alike.
 
+use crate::outlook::LIKELY;
 use crate::progress::{human, human_time};
 use crate::service::status::{
     DeviceStatus, JobState, JobStatus, Kind, NodeStatus, Outlook, Rest, SetStatus, Status,
 };
 use bytesize::ByteSize;
 use core::fmt::Display;
-
-/// Below this chance a proof in time is in danger.
-const IN_DANGER: f64 = 0.95;
 
 /// Enough of an id to tell it from others.
 pub(super) fn short(id: impl Display) -> String {
@@ -62,6 +60,22 @@ pub(super) fn set(set: &SetStatus) -> String {
     let outlook = set.outlook.map(|outlook| format!("; {}", outlook_of(outlook)));
     let outlook = outlook.unwrap_or_default();
     format!("{}  {} {units}, {size}, {state}{disks}{outlook}", short(set.node_id), set.num_units)
+}
+
+/// What a person should know of a data set or a proof besides, each on a line of its own.
+pub(super) fn remarks(
+    settings: Option<&String>,
+    alarm: Option<&String>,
+    other_host: Option<&String>,
+) -> Vec<String> {
+    let other =
+        |host: &String| format!("ANOTHER HOST, {}, USES IT TOO: stop one of them", plain(host));
+    let remarks = [
+        settings.map(|settings| plain(settings)),
+        alarm.map(|alarm| format!("ALARM: {}", plain(alarm))),
+        other_host.map(other),
+    ];
+    remarks.into_iter().flatten().map(|remark| format!("  {remark}")).collect()
 }
 
 pub(super) fn device(device: &DeviceStatus) -> String {
@@ -158,7 +172,7 @@ pub(super) fn margin(job: &JobStatus, now_at: u64) -> Option<String> {
 pub(super) fn is_in_danger(job: &JobStatus, now_at: u64) -> bool {
     let ended = matches!(job.state, JobState::Done | JobState::Undelivered);
     let late = job.deadline_at.is_some_and(|deadline| deadline < now_at);
-    let unlikely = job.outlook.and_then(|outlook| outlook.in_time).is_some_and(|c| c < IN_DANGER);
+    let unlikely = job.outlook.and_then(|outlook| outlook.in_time).is_some_and(|c| c < LIKELY);
     job.state == JobState::Failed || (!ended && (late || unlikely))
 }
 
@@ -170,7 +184,7 @@ fn outlook_of(outlook: Outlook) -> String {
 }
 
 fn chance_of(chance: f64) -> String {
-    let mark = if chance < IN_DANGER { "IN DANGER, " } else { "" };
+    let mark = if chance < LIKELY { "IN DANGER, " } else { "" };
     format!("{mark}{} in time", percent(chance))
 }
 

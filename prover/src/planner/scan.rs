@@ -11,6 +11,16 @@ pub struct ScanRate {
     pub bytes: f64,
 }
 
+impl ScanRate {
+    /// Bytes a second for so many nonces, from what was measured for some.
+    ///
+    /// # Errors
+    /// [`BadNumber`]: nothing was measured, or a rate is not above 0.
+    pub fn of(rates: &[Self], nonces: u32) -> Result<f64, BadNumber> {
+        Ok(1.0 / seconds_a_byte(rates, nonces)?)
+    }
+}
+
 /// Seconds that a byte takes: straight lines between what was measured. More nonces never take
 /// less; beyond the last measurement, and before the first one, each takes its share.
 pub(super) fn seconds_a_byte(rates: &[ScanRate], nonces: u32) -> Result<f64, BadNumber> {

@@ -133,6 +133,76 @@ fn a_simulation_agrees() {
     }
 }
 
+/// As [`simulated`], from where a proof has come to: runs that would have ended before that do not
+/// count.
+fn simulated_after(task: &Task, rates: &Rates, nonces: u32, begun: Begun, dice: &mut Dice) -> f64 {
+    let scan = Forecast::new(task, rates, nonces).unwrap().scan_seconds();
+    let (mut clock, mut begun) = (rates.setup, begun);
+    while let Some(range) = pass(begun.passes, nonces) {
+        for _ in begun.groups..range.len() as u32 / 16 {
+            clock += dice.wait() * task.hashes / rates.hashes;
+        }
+        let first = loop {
+            let end = |_| (0..task.k2).map(|_| dice.wait()).sum::<f64>() / f64::from(task.k1);
+            let first = range.clone().map(end).fold(f64::INFINITY, f64::min);
+            if first > begun.read {
+                break first;
+            }
+        };
+        clock += (first.min(1.0) - begun.read) * scan;
+        if first <= 1.0 {
+            return clock;
+        }
+        begun = Begun { passes: begun.passes + 1, groups: 0, read: 0.0 };
+    }
+    f64::INFINITY
+}
+
+#[test]
+fn a_simulation_agrees_on_what_is_left_too() {
+    const RUNS: u32 = 3000;
+    let at = |passes, groups, read| Begun { passes, groups, read };
+    for (nonces, begun, seed) in [
+        (64, at(0, 2, 0.0), 1),
+        (64, at(0, 4, 0.75), 2),
+        (64, at(3, 1, 0.0), 3),
+        (16, at(1, 1, 0.875), 4),
+        (16, at(0, 1, 1.0), 5),
+    ] {
+        let (task, rates) = (mainnet(4), rates(0.5, 300.0));
+        let forecast = Forecast::new(&task, &rates, nonces).unwrap().after(begun);
+        let mut dice = Dice(seed);
+        let one = |_| simulated_after(&task, &rates, nonces, begun, &mut dice);
+        let times: Vec<f64> = (0..RUNS).map(one).collect();
+        let mean = times.iter().sum::<f64>() / f64::from(RUNS);
+        let spread = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / f64::from(RUNS);
+        let error = (spread / f64::from(RUNS)).sqrt();
+        let expected = forecast.seconds();
+        assert!((mean - expected).abs() < 4.0 * error, "{begun:?}: {mean} ± {error}, {expected}");
+        for chance in [0.1, 0.5, 0.9] {
+            let seconds = forecast.seconds_for(chance).unwrap();
+            let share = times.iter().filter(|time| **time <= seconds).count() as f64;
+            let (share, error) =
+                (share / f64::from(RUNS), (chance * (1.0 - chance) / f64::from(RUNS)).sqrt());
+            assert!((share - chance).abs() < 4.0 * error, "{begun:?}, {chance}: {share} ± {error}");
+        }
+    }
+}
+
+#[test]
+fn who_has_begun_is_never_worse_off_and_who_has_tried_everything_has_nothing() {
+    let of = |groups, read| {
+        let forecast = Forecast::new(&mainnet(4), &rates(0.5, 300.0), 64).unwrap();
+        forecast.after(Begun { passes: 0, groups, read })
+    };
+    assert_eq!(of(0, 0.0), Forecast::new(&mainnet(4), &rates(0.5, 300.0), 64).unwrap());
+    assert!(of(1, 0.0).seconds() < of(0, 0.0).seconds());
+    assert!(of(4, 0.0).within(2e3) > of(1, 0.0).within(2e3));
+    assert!(of(4, 0.5).seconds() < of(4, 0.0).seconds());
+    let done = of(0, 0.0).after(Begun { passes: 64, groups: 0, read: 0.0 });
+    assert_eq!((done.never(), done.within(1e12), done.seconds_for(0.5)), (1.0, 0.0, None));
+}
+
 #[test]
 fn a_slow_disk_asks_for_many_nonces_and_slow_hashing_for_few() {
     let nonces = |disk, hashes| {

@@ -4,8 +4,8 @@ use super::Job;
 use super::count::Count;
 use super::data::Data;
 use plot::{DataSet, Journal, JournalKey, Lock};
-use post::NonceGroup;
 use post::search::Hit;
+use post::{NonceGroup, Params, Statement};
 use std::time::{Duration, Instant};
 
 /// How often the scan is written down: what a restart costs at most, and a little. In tests after
@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 30 });
 pub(super) struct Diary<'a> {
     directory: &'a DataSet,
     pub(super) journal: Journal,
-    /// `None` where another process writes one, or nobody can.
+    /// `None` where another process writes one, or nobody can, or none is wanted.
     lock: Option<Lock>,
     saved: Instant,
 }
@@ -28,6 +28,12 @@ impl<'a> Diary<'a> {
         });
         let journal = directory.journal(key(job));
         Self { directory, journal, lock: lock.ok(), saved: Instant::now() }
+    }
+
+    /// One that is kept in memory only.
+    pub(super) fn none(job: &Job, directory: &'a DataSet) -> Self {
+        let (journal, saved) = (Journal::new(key(job)), Instant::now());
+        Self { directory, journal, lock: None, saved }
     }
 
     /// The number of the pass to go on with.
@@ -85,11 +91,16 @@ impl<'a> Diary<'a> {
 }
 
 /// What makes a proof this one.
-pub(super) fn key(job: &Job) -> JournalKey {
+pub(crate) fn key(job: &Job) -> JournalKey {
+    key_of(&job.statement, &job.params)
+}
+
+/// The same, of what is proven by whose rules.
+pub(crate) fn key_of(statement: &Statement, params: &Params) -> JournalKey {
     JournalKey {
-        statement: job.statement.clone(),
-        k1: job.params.k1,
-        k2: job.params.k2,
-        pow_difficulty: job.params.pow_difficulty.to_string(),
+        statement: statement.clone(),
+        k1: params.k1,
+        k2: params.k2,
+        pow_difficulty: params.pow_difficulty.to_string(),
     }
 }

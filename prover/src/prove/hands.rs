@@ -13,6 +13,7 @@ use post::search::{GroupCipher, GroupKeys, Hit, ScanFault, Scanner, Threshold};
 use post::{LABEL_BYTES, LabelIndex, NonceGroup};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a device is tried.
@@ -32,6 +33,9 @@ pub(crate) struct Device {
     pub(crate) open: Box<Open>,
 }
 
+/// Is told that a device is opened, or why it is not used any more.
+pub(crate) type Watch = dyn Fn(&str, Option<&str>) + Send + Sync;
+
 /// What may scan.
 #[derive(Default)]
 pub(crate) struct Hands {
@@ -41,15 +45,25 @@ pub(crate) struct Hands {
     /// Devices are asked only for a scan that takes the CPU longer than so many seconds, and must
     /// first show that they help; `None`: they scan in any case.
     pub(crate) measure: Option<f64>,
+    /// Who looks on.
+    pub(crate) watch: Option<Arc<Watch>>,
 }
 
 impl Hands {
     /// The CPU alone.
     #[cfg(test)]
-    pub(crate) const CPU: Self = Self { cpu: true, devices: Vec::new(), measure: None };
+    pub(crate) const CPU: Self =
+        Self { cpu: true, devices: Vec::new(), measure: None, watch: None };
 
     /// What the CPU scans in so many seconds is not worth waking a GPU for.
     pub(crate) const WORTH: f64 = 10.0;
+
+    /// What may scan, in words.
+    pub(crate) fn name(&self) -> String {
+        let devices = self.devices.iter().map(|device| device.name.as_str());
+        let all: Vec<&str> = self.cpu.then_some("cpu").into_iter().chain(devices).collect();
+        all.join(" + ")
+    }
 
     /// The workers of a pass: at least one, if anything may scan.
     pub(super) fn hire(
@@ -82,7 +96,11 @@ impl Hands {
     ) -> impl Iterator<Item = Guarded> {
         self.devices.iter().map(move |Device { name, open }| {
             let plain = Scan::new(keys.to_vec(), threshold, spare);
-            Guarded::new(name, open(keys, threshold), plain, keys, threshold)
+            if let Some(watch) = &self.watch {
+                watch(name, None);
+            }
+            let guarded = Guarded::new(name, open(keys, threshold), plain, keys, threshold);
+            Guarded { watch: self.watch.clone(), ..guarded }
         })
     }
 
@@ -149,7 +167,7 @@ fn rate(scanner: &mut dyn Scanner, pieces: &[Piece]) -> Option<f64> {
 
 impl Data {
     /// Some pieces of the data; none where none can be read.
-    fn sample(&self, count: usize) -> Vec<Piece> {
+    pub(super) fn sample(&self, count: usize) -> Vec<Piece> {
         let stream = Stream::open(&self.disk, &self.extents, &plot::Ranges::default(), count);
         let Ok(stream) = stream else { return vec![] };
         let pieces = core::iter::from_fn(|| stream.next()).take(count).collect();
@@ -168,6 +186,7 @@ struct Guarded {
     threshold: Threshold,
     /// Which labels are looked at next.
     turn: usize,
+    watch: Option<Arc<Watch>>,
 }
 
 impl Guarded {
@@ -180,7 +199,7 @@ impl Guarded {
     ) -> Self {
         let ciphers = keys.iter().map(|keys| (keys.group, GroupCipher::new(keys))).collect();
         let (name, scanner) = (name.to_owned(), Some(scanner));
-        Self { name, scanner, plain, ciphers, threshold, turn: 0 }
+        Self { name, scanner, plain, ciphers, threshold, turn: 0, watch: None }
     }
 
     /// Why the device is not to be relied on, if so: each hit must be one, and among some of the
@@ -233,6 +252,9 @@ impl Scanner for Guarded {
                 },
                 Err(ScanFault(why)) => why,
             };
+            if let Some(watch) = &self.watch {
+                watch(&self.name, Some(&doubt));
+            }
             tracing::warn!(
                 "{} is not used any more, the CPU goes on in its place: {doubt}",
                 self.name

@@ -14,6 +14,7 @@ use super::data::Data;
 use super::diary::Diary;
 use super::faults::Faults;
 use super::judge;
+use super::meter::Meter;
 use super::{Job, ProveError, Surroundings, Worker};
 use plot::{Piece, Stream};
 use post::search::{GroupCipher, GroupKeys, Hit, ScanFault, Scanner, Threshold, Winner};
@@ -39,6 +40,7 @@ pub(super) struct Pass<'a, 'd> {
     pub(super) count: Count,
     /// Whether a label is known to be right on disk.
     pub(super) is_partly_right: bool,
+    pub(super) meter: Meter,
 }
 
 /// What a worker says of a piece.
@@ -90,8 +92,10 @@ impl Pass<'_, '_> {
 
     /// Counts until there is a proof, or nothing left to count.
     fn collect(&mut self, scanned: &Receiver<Parts>) -> Result<Option<Proof>, ProveError> {
+        let start = Instant::now();
         loop {
             (self.around.progress)(Stage::Scan, self.count.passed(), self.data.num_labels);
+            self.meter.note(start.elapsed(), self.count.passed());
             if (self.around.stop)() {
                 return Err(ProveError::Stopped);
             }

@@ -1,8 +1,9 @@
 //! The loop of the service: one thing happens, then all that follows from it is done.
 
 use super::dial::{Node, Place};
+use super::foresight::{Course, Foresight, View, Word};
 use super::holding::Holding;
-use super::jobs::{Action, Event, Jobs, PeerId, Task};
+use super::jobs::{Action, Event, Jobs, PeerId, Task, Time};
 use super::schedule::Number;
 use super::status::{Command, JobState, NodeStatus, Rest, SetStatus, Status};
 use super::work::{Tools, Worker};
@@ -10,11 +11,12 @@ use crate::args::{ControlArgs, ServeArgs};
 use crate::battery;
 use crate::config;
 use crate::control::{Control, notify};
+use crate::keeper::Keeper;
 use crate::outcome::{ExitCode, Failure, Result};
 use crate::progress::unix_now;
 use crate::stop::{Stop, signalled};
 use core::pin::pin;
-use plot::disk_name;
+use plot::{Notice, disk_name};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Sender as Turns, channel as turns};
 use std::sync::{Arc, Mutex};
@@ -31,6 +33,8 @@ const HAPPENINGS: usize = 256;
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether the machine runs on its battery, where that matters.
 const POWER_EVERY: Duration = Duration::from_secs(30);
+/// How often it is reckoned anew whether proofs will be there in time.
+const FORESEE_EVERY: Duration = Duration::from_secs(15);
 /// How long jobs may take to come to rest at the end.
 const GRACE: Duration = Duration::from_millis(800);
 
@@ -42,6 +46,10 @@ pub(super) enum Happening {
     Joined { number: usize, peer: PeerId, to_say: Sender<ToNode> },
     /// A node is not there.
     Absent(usize, String),
+    /// A proof is gone about like this.
+    Course(Number, Course),
+    /// The lease on a data set has something to tell.
+    Lease(usize, Notice),
 }
 
 /// A job's thread.
@@ -65,6 +73,9 @@ pub(super) struct Service {
     on_battery: bool,
     /// What the service manager was told.
     doing: String,
+    foresight: Foresight,
+    /// The leases on the data sets, kept while the service lives.
+    keepers: Vec<Option<Keeper>>,
     status: Status,
     shown: watch::Sender<Arc<Status>>,
 }
@@ -94,6 +105,8 @@ impl Service {
             asked: Rest::None,
             on_battery: false,
             doing: String::new(),
+            foresight: Foresight::default(),
+            keepers: Vec::new(),
             status,
             shown,
         }
@@ -117,6 +130,7 @@ impl Service {
             let (network, service) = (self.tools.network.id, self.happen.clone());
             nodes.spawn(Node { number, place, network, service }.keep_in_touch());
         }
+        self.keep_leases();
         self.take_in(Happening::Job(self.sets()));
         notify::ready();
         let mut stopped = pin!(signalled());
@@ -137,6 +151,10 @@ impl Service {
                     self.on_battery = battery::is_in_use();
                     Happening::Job(Event::Rest(self.rest()))
                 }
+                // Time runs, though nothing happens.
+                () = tokio::time::sleep(FORESEE_EVERY), if self.jobs.has_proofs() => {
+                    Happening::Job(Event::Tick)
+                }
                 Some(left) = nodes.join_next() => match self.left(left, nodes.is_empty()) {
                     Some(failure) => break Err(failure),
                     None => continue,
@@ -148,6 +166,7 @@ impl Service {
             self.take_in(happening);
         };
         notify::stopping();
+        self.keepers.iter().flatten().for_each(Keeper::leave);
         self.come_to_rest().await;
         // Its socket is gone before we are.
         controls.shutdown().await;
@@ -181,6 +200,12 @@ impl Service {
                 self.look_again();
             }
             Happening::Absent(number, why) => self.note_node(number, false, Some(why)),
+            Happening::Course(number, course) => self.foresight.begins(number, course),
+            Happening::Lease(set, notice) => {
+                if let Some(holding) = self.holdings.get_mut(set) {
+                    holding.noticed(unix_now(), &notice);
+                }
+            }
         }
         while let Some(action) = self.jobs.poll() {
             self.act(action);
@@ -216,7 +241,7 @@ impl Service {
     /// Takes up what can change while it runs: how the next jobs work, and whether labels are made.
     fn reload(&mut self, args: &ServeArgs) {
         let read = config::again(args).and_then(|args| {
-            let tools = Tools::of(&args, &self.holdings)?;
+            let tools = Tools::of(&args, &self.holdings, &self.tools.roll)?;
             Ok((tools, !args.no_fill))
         });
         match read {
@@ -306,11 +331,15 @@ impl Service {
         let (turns, mine) = turns();
         let stop = Stop::default();
         match &task {
-            Task::Prove(_, statement) => tracing::info!(
-                "proving {} units for challenge {}",
-                statement.num_units,
-                statement.challenge
-            ),
+            Task::Prove(set, statement) => {
+                tracing::info!(
+                    "proving {} units for challenge {}",
+                    statement.num_units,
+                    statement.challenge
+                );
+                // A rehearsal may have measured since.
+                self.holdings.get_mut(*set).into_iter().for_each(Holding::look_at_rates);
+            }
             Task::Init(_) => tracing::info!("making the labels that are missing"),
             Task::Scrub(_) => tracing::info!("looking at all labels, since there is time"),
         }
@@ -319,6 +348,7 @@ impl Service {
             number,
             service: self.happen.clone(),
             stop: stop.clone(),
+            deadline_at: self.jobs.proof(number).and_then(|(_, _, deadline)| deadline),
             turns: Mutex::new(mine),
         };
         let thread = thread::Builder::new().name("job".to_owned());
@@ -357,11 +387,47 @@ impl Service {
         }
     }
 
+    /// What is to be expected of proofs; who looks at the log is told when that gets worse.
+    fn foresee(&mut self) {
+        let Self { holdings, jobs, tools, status, foresight, .. } = self;
+        let params = &tools.network.params;
+        let view = View {
+            manner: &tools.manner(),
+            params,
+            nonces: tools.nonces,
+            sets: holdings.iter().map(Holding::known).collect(),
+            proof: &|number| jobs.proof(number).map(|(set, statement, _)| (set, statement.clone())),
+            standing: &|set, statement| holdings.get(set)?.standing(statement, params),
+        };
+        for word in foresight.fill(status, &view) {
+            match word {
+                Word::Alarm(text) => tracing::warn!("{text}"),
+                Word::Relief(text) => tracing::info!("{text}"),
+            }
+        }
+    }
+
+    fn keep_leases(&mut self) {
+        let keeper = |(set, holding): (usize, &Holding)| {
+            let service = self.happen.clone();
+            // Nobody listens when the service ends.
+            holding.keeper(move |notice| drop(service.blocking_send(Happening::Lease(set, notice))))
+        };
+        self.keepers = self.holdings.iter().enumerate().map(keeper).collect();
+    }
+
     fn show(&mut self) {
         self.status.now_at = unix_now();
         self.status.rest = self.jobs.rest();
         self.status.jobs = self.jobs.status();
-        self.status.sets = self.holdings.iter().map(shown).collect();
+        let now = self.status.now_at;
+        self.status.sets = self.holdings.iter().map(|holding| shown(holding, now)).collect();
+        self.status.devices = self.tools.roll.status();
+        self.foresee();
+        for (set, keeper) in self.keepers.iter().enumerate() {
+            let works = self.jobs.works_on(set);
+            keeper.iter().for_each(|keeper| keeper.working(works));
+        }
         self.shown.send_replace(Arc::new(self.status.clone()));
         let nodes = self.status.nodes.iter().filter(|node| node.connected).count();
         let at_work = self.status.jobs.iter().filter(|job| job.state == JobState::Working).count();
@@ -373,7 +439,7 @@ impl Service {
     }
 }
 
-fn shown(holding: &Holding) -> SetStatus {
+fn shown(holding: &Holding, now: Time) -> SetStatus {
     let Holding { directories, set, present, .. } = holding;
     SetStatus {
         node_id: set.plot.node_id,
@@ -385,6 +451,9 @@ fn shown(holding: &Holding) -> SetStatus {
         labels_present: *present,
         complete: set.plot.complete,
         outlook: None,
+        settings: None,
+        alarm: None,
+        other_host: holding.other_host(now).map(str::to_owned),
     }
 }
 

@@ -1,14 +1,22 @@
 //! The data sets that a service holds: looked at on disk, and their agendas kept.
 
+use super::foresight::Known;
 use super::jobs::{Set, Time};
+use crate::keeper::{Holds, Keeper};
+use crate::machine;
 use crate::outcome::{Failure, Result};
-use plot::{Agenda, DataSet, PlotError, Request};
-use post::{NetworkId, Statement};
+use crate::outlook::{self, Standing};
+use crate::prove::key_of;
+use plot::{Agenda, DataSet, Measured, Notice, PlotError, Request};
+use post::{NetworkId, Params, Statement};
 use std::path::PathBuf;
 use wire::{PLOTS_MAX, PlotInfo};
 
 /// How often all labels are looked at in idle time.
 const SCRUB_EVERY_SECONDS: Time = 30 * 24 * 3600;
+
+/// How long another host is told of once it was noticed.
+const OTHER_HOST_SECONDS: Time = 3 * 3600;
 
 /// A data set of the service.
 #[derive(Debug)]
@@ -18,6 +26,10 @@ pub(super) struct Holding {
     pub(super) set: Set,
     /// Labels that are there.
     pub(super) present: u64,
+    /// What was measured here.
+    measured: Measured,
+    /// Another host that uses the data, and when that was noticed last.
+    other_host: Option<(String, Time)>,
     in_reach: bool,
     agenda: Agenda,
 }
@@ -37,14 +49,23 @@ impl Holding {
         let data = DataSet::open(&directories)?;
         let agenda = data.agenda()?;
         let (set, present) = look(&data, &agenda)?;
-        Ok(Self { directories, set, present, in_reach: true, agenda })
+        let measured = data.measured(&machine::name());
+        let (other_host, in_reach) = (None, true);
+        Ok(Self { directories, set, present, measured, other_host, in_reach, agenda })
     }
 
     /// Looks at it again. What cannot be looked at now stays as it was, but cannot be proven.
     pub(super) fn refresh(&mut self) {
         let data = DataSet::open(&self.directories);
-        match data.and_then(|data| look(&data, &self.agenda)) {
-            Ok((set, present)) => (self.set, self.present, self.in_reach) = (set, present, true),
+        let looked = data.and_then(|data| {
+            let (set, present) = look(&data, &self.agenda)?;
+            Ok((set, present, data.measured(&machine::name())))
+        });
+        match looked {
+            Ok((set, present, measured)) => {
+                (self.set, self.present, self.measured) = (set, present, measured);
+                self.in_reach = true;
+            }
             Err(why) => {
                 if self.in_reach {
                     tracing::warn!("a data set is out of reach: {why}");
@@ -54,6 +75,53 @@ impl Holding {
                 self.set.absent = 0;
             }
         }
+    }
+
+    /// What proofs of it are foreseen from.
+    pub(super) fn known(&self) -> Known<'_> {
+        let window = outlook::window(self.agenda.requests());
+        Known { set: &self.set, measured: &self.measured, window }
+    }
+
+    /// Takes up what was measured since.
+    pub(super) fn look_at_rates(&mut self) {
+        if let Ok(data) = DataSet::open(&self.directories) {
+            self.measured = data.measured(&machine::name());
+        }
+    }
+
+    /// How far a proof of it is, by its journal.
+    pub(super) fn standing(&self, statement: &Statement, params: &Params) -> Option<Standing> {
+        let data = DataSet::open(&self.directories).ok()?;
+        let journal = data.journal(key_of(statement, params));
+        Some(Standing::of(journal, statement.num_labels()?))
+    }
+
+    /// Keeps its lease, for as long as the value lives.
+    pub(super) fn keeper(&self, tell: impl Fn(Notice) + Send + 'static) -> Option<Keeper> {
+        let data = DataSet::open(&self.directories).ok()?;
+        Some(Keeper::start(data, Holds::Service, tell))
+    }
+
+    /// Takes in what the lease tells.
+    pub(super) fn noticed(&mut self, now: Time, notice: &Notice) {
+        let name = self.directories.first().map(|path| path.display().to_string());
+        let name = name.unwrap_or_default();
+        if notice.is_warning() {
+            tracing::warn!("{name}: {notice}");
+        } else {
+            tracing::info!("{name}: {notice}");
+        }
+        if let Notice::Other { host, .. } = notice {
+            self.other_host = Some((host.clone(), now));
+        }
+    }
+
+    /// Another host that uses the data too, as far as is known.
+    pub(super) fn other_host(&self, now: Time) -> Option<&str> {
+        let (host, at) = self.other_host.as_ref()?;
+        // Whoever still does is noticed again before that.
+        (now.saturating_sub(*at) < OTHER_HOST_SECONDS).then_some(host)
     }
 
     /// Which proofs were asked for.

@@ -81,6 +81,12 @@ pub(crate) struct SetStatus {
     pub(crate) complete: bool,
     /// What is to be expected of its next proof; `None` until something was measured.
     pub(crate) outlook: Option<Outlook>,
+    /// How its next proof will be gone about and why, for people; `None` where none can be made.
+    pub(crate) settings: Option<String>,
+    /// Why its next proof may not be there in time and what would help, for people.
+    pub(crate) alarm: Option<String>,
+    /// Another host that uses this data at the same time, by its name.
+    pub(crate) other_host: Option<String>,
 }
 
 /// What is to be expected of a proof.
@@ -154,6 +160,10 @@ pub(crate) struct JobStatus {
     pub(crate) deadline_at: Option<u64>,
     /// What is to be expected, when something was measured.
     pub(crate) outlook: Option<Outlook>,
+    /// How a proof is gone about and why, for people.
+    pub(crate) settings: Option<String>,
+    /// Why it may not be there in time and what would help, for people.
+    pub(crate) alarm: Option<String>,
     /// Why it failed or waits, for people.
     pub(crate) why: Option<String>,
 }

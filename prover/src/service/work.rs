@@ -2,15 +2,18 @@
 //! wish to stop.
 
 use super::drive::Happening;
+use super::foresight::Course;
 use super::holding::Holding;
-use super::jobs::{End, Event, Task};
+use super::jobs::{End, Event, Task, Time};
+use super::roll::{Entry, Roll};
 use super::schedule::Number;
 use crate::args::{ProofArgs, ServeArgs, WorkArgs};
 use crate::check::Check;
 use crate::init::Init;
 use crate::make::{MakeError, draw_below};
 use crate::outcome::{Failure, Result};
-use crate::progress::Report;
+use crate::outlook::{Manner, NONCES};
+use crate::progress::{Report, unix_now};
 use crate::prove::{Hands, Job, ProveError, Surroundings, prove};
 use crate::randomx::Pows;
 use crate::settings::{self, Network};
@@ -20,6 +23,7 @@ use plot::{DataSet, Lock};
 use post::label::LabelFault;
 use post::{Params, Statement};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,24 +40,35 @@ pub(super) struct Tools {
     pub(super) network: Network,
     /// The directories of each data set.
     pub(super) sets: Vec<Vec<PathBuf>>,
-    pub(super) nonces: u32,
+    /// Nonces a pass, if they were asked for.
+    pub(super) nonces: Option<u32>,
     pub(super) work: WorkArgs,
     pub(super) pows: Pows,
     pub(super) hands: Hands,
+    pub(super) roll: Arc<Roll>,
 }
 
 impl Tools {
     /// What the flags say.
-    pub(super) fn of(args: &ServeArgs, holdings: &[Holding]) -> Result<Self> {
+    pub(super) fn of(args: &ServeArgs, holdings: &[Holding], roll: &Arc<Roll>) -> Result<Self> {
         let threads = settings::threads(&args.work).get();
+        let chosen = devices::chosen(&args.work)?;
+        roll.enrol(&chosen);
+        let watch = Some(roll.watch());
         Ok(Self {
             network: settings::network(&args.network, &ProofArgs::default())?,
             sets: holdings.iter().map(|holding| holding.directories.clone()).collect(),
-            nonces: settings::nonces(args.proving.nonces)?,
+            nonces: args.proving.nonces.asked(),
             work: args.work.clone(),
             pows: Pows::new(args.proving.randomx, threads, settings::pace(&args.work)),
-            hands: devices::hands(&args.work)?,
+            hands: Hands { watch, ..devices::hands_of(chosen, &args.work) },
+            roll: Arc::clone(roll),
         })
+    }
+
+    /// How all jobs work.
+    pub(super) fn manner(&self) -> Manner {
+        Manner::of(settings::threads(&self.work), &self.hands, settings::pace(&self.work))
     }
 }
 
@@ -63,6 +78,8 @@ pub(super) struct Worker {
     pub(super) number: Number,
     pub(super) service: Sender<Happening>,
     pub(super) stop: Stop,
+    /// When a proof is of no use any more, in seconds since 1970.
+    pub(super) deadline_at: Option<Time>,
     /// Says when to go on; gone when it never will be.
     pub(super) turns: Mutex<Receiver<()>>,
 }
@@ -152,14 +169,29 @@ impl Worker {
         let scrypt_n = crate::commands::scrypt_n(&set, &tools.network)?;
         let params = Params { scrypt_n, ..tools.network.params.clone() };
         let threads = settings::threads(&tools.work);
-        let job = Job { statement, params, nonces: tools.nonces, threads };
+        let mut job = Job { statement, params, nonces: NONCES, threads };
+        let window = self.deadline_at.map(|at| at.saturating_sub(unix_now()) as f64);
+        let (plan, standing) = job.plan(&set, &tools.manner(), tools.nonces, window);
+        tracing::info!("{}", plan.why);
+        let (nonces, why) = (plan.nonces, plan.why);
+        let begun = AtomicU32::new(standing.pass_number(nonces));
+        let turn = |stage| {
+            let comes = self.turn(stage);
+            if comes && stage == Stage::Pow {
+                let pass = begun.fetch_add(1, Ordering::Relaxed);
+                let course = Course { nonces, why: why.clone(), pass };
+                // Nobody listens when the service ends.
+                let _ = self.service.blocking_send(Happening::Course(self.number, course));
+            }
+            comes
+        };
         let around = Surroundings {
             pows: &tools.pows,
             hands: &tools.hands,
             pace: settings::pace(&tools.work),
             stop: &|| self.stop.is_set(),
             progress: &self.progress(),
-            turn: &|stage| self.turn(stage),
+            turn: &turn,
         };
         Ok(prove(&job, &set, &around)?)
     }
@@ -175,9 +207,12 @@ impl Worker {
         }
     }
 
-    fn report(&self) -> Report {
-        let progress = self.progress();
-        Report::Told(Arc::new(move |done, total| progress(Stage::Scan, done, total)))
+    fn report(&self, entry: &Arc<Entry>) -> Report {
+        let (progress, entry) = (self.progress(), Arc::clone(entry));
+        Report::Told(Arc::new(move |done, total, shares| {
+            entry.made(shares);
+            progress(Stage::Scan, done, total);
+        }))
     }
 
     fn init(&self, set: usize) -> Result<()> {
@@ -189,8 +224,10 @@ impl Worker {
         let devices = devices::chosen(&tools.work)?;
         let mut crew = crew::of(&devices, &tools.work, set.metadata().commitment(), n);
         let stop = || self.stop.is_set();
-        let report = self.report();
+        let entry = Entry::begin(&tools.roll, &crew);
+        let report = self.report(&entry);
         let made = Init { set: &mut set, crew: &mut crew, stop: &stop, report }.run();
+        entry.end(&crew);
         crate::commands::warn_of_liars(&set, &crew);
         let summary = made?;
         tracing::info!("{}: all labels are there ({} made now)", set.name(), summary.made);
@@ -204,6 +241,7 @@ impl Worker {
         let n = crate::commands::scrypt_n(&set, &tools.network)?;
         let devices = devices::chosen(&tools.work)?;
         let mut crew = crew::of(&devices, &tools.work, set.metadata().commitment(), n);
+        let entry = Entry::begin(&tools.roll, &crew);
         let mut check = Check {
             set: &set,
             labeler: &mut crew,
@@ -212,9 +250,11 @@ impl Worker {
             seed: draw_below(u64::MAX),
             record: false,
             stop: &|| self.stop.is_set(),
-            report: self.report(),
+            report: self.report(&entry),
         };
-        let findings = check.run()?;
+        let findings = check.run();
+        entry.end(&crew);
+        let findings = findings?;
         if findings.stopped {
             return Err(MakeError::Label(LabelFault::Stopped).into());
         }

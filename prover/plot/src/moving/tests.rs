@@ -25,6 +25,8 @@ fn furnish() -> Simulated {
         set.append(first, &labels).unwrap();
     }
     files::replace(&disk, &Path::new(FROM).join("identity.key"), b"secret").unwrap();
+    // What was measured here is of no use elsewhere.
+    files::replace(&disk, &Path::new(FROM).join("postmesh_rates.json"), b"{}").unwrap();
     disk
 }
 
@@ -63,6 +65,7 @@ fn assert_moved(disk: &Simulated, to: &str, original: &Files, context: &str) {
         .into_iter()
         .filter(|path| path.ends_with(MOVE_FILE_NAME) || path.extension() == Some("part".as_ref()));
     assert_eq!(left.count(), 0, "{context}");
+    assert!(!disk.paths().iter().any(|path| path.ends_with("postmesh_rates.json")), "{context}");
     let entries = Entry::all_on(disk, Path::new(FROM)).unwrap();
     if to == TARGETS[0] {
         assert_eq!((entries.len(), entries[0].stage), (1, Stage::Done), "{context}");

@@ -90,7 +90,7 @@ fn the_proof_is_the_same_whatever_scans() {
         for cpu in [false, true] {
             let directory = filled(&root.path().join(format!("{manner:?} {cpu}")), &job, 1_000);
             let (device, pieces) = device(manner);
-            let hands = Hands { cpu, devices: vec![device], measure: None };
+            let hands = Hands { cpu, devices: vec![device], ..Hands::default() };
             let around = Surroundings { hands: &hands, ..calm() };
             let proof = prove(&job, &directory, &around).unwrap();
             assert_eq!(Some(proof), expected, "{manner:?}");
@@ -145,7 +145,7 @@ fn only_devices_that_help_are_asked() {
     let asked = |measure| {
         let devices = [Manner::Dawdles, Manner::Absent].map(device);
         let [(slow, pieces), (absent, _)] = devices;
-        let hands = Hands { cpu: true, devices: vec![slow, absent], measure };
+        let hands = Hands { cpu: true, devices: vec![slow, absent], measure, ..Hands::default() };
         let workers = hands.hire(threads(3), &data, &keys, threshold);
         (workers.len(), pieces.load(Ordering::Relaxed))
     };
@@ -181,7 +181,7 @@ fn a_faster_device_is_asked() {
         .collect();
     let open = |_: &[GroupKeys], _| Box::new(Idle) as Worker;
     let devices = vec![Device { name: "idle".into(), open: Box::new(open) }];
-    let hands = Hands { cpu: true, devices, measure: Some(0.0) };
+    let hands = Hands { cpu: true, devices, measure: Some(0.0), ..Hands::default() };
     // No label of these is good, so that nothing can be overlooked.
     let threshold = Threshold::new(1, u64::MAX).unwrap();
     assert_eq!(hands.hire(threads(3), &data, &keys, threshold).len(), 4);

@@ -1,10 +1,10 @@
 //! What people see of the work.
 
-use super::{ENDED, Job, Jobs, Progress, Task};
+use super::{ENDED, Job, Jobs, Progress, Task, Time};
 use crate::service::schedule::Number;
 use crate::service::status::{JobState, JobStatus, Kind};
 use plot::{Outcome, Request};
-use post::NodeId;
+use post::{NodeId, Statement};
 use wire::Stage;
 
 impl Jobs {
@@ -19,6 +19,25 @@ impl Jobs {
             _ => None,
         });
         jobs.chain(kept).chain(self.ended.iter().cloned()).collect()
+    }
+
+    /// The data set of a proof, what it proves, and by when.
+    pub(in crate::service) fn proof(
+        &self,
+        number: Number,
+    ) -> Option<(usize, &Statement, Option<Time>)> {
+        let job = self.jobs.get(&number)?;
+        Some((job.task.set(), job.task.statement()?, job.deadline_at))
+    }
+
+    /// Whether proofs are to be made.
+    pub(in crate::service) fn has_proofs(&self) -> bool {
+        self.jobs.values().any(|job| job.task.kind() == Kind::Prove)
+    }
+
+    /// Whether a data set is worked on.
+    pub(in crate::service) fn works_on(&self, set: usize) -> bool {
+        self.jobs.values().any(|job| job.task.set() == set && job.is_at_work())
     }
 
     fn shown(&self, number: Number, job: &Job) -> JobStatus {
@@ -54,6 +73,8 @@ impl Jobs {
             asked_at: job.asked_at,
             deadline_at: job.deadline_at,
             outlook: None,
+            settings: None,
+            alarm: None,
             why: job.why.clone(),
         }
     }
@@ -92,6 +113,8 @@ fn undelivered(request: &Request) -> JobStatus {
         asked_at: request.asked_at,
         deadline_at: request.deadline_at,
         outlook: None,
+        settings: None,
+        alarm: None,
         why: None,
     }
 }
