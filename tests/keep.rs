@@ -9,7 +9,7 @@ use std::path::Path;
 
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// Every file of a directory, locks aside.
+/// Every file of a directory, locks, rates and the lease aside.
 fn files(path: &Path) -> Files {
     let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
     let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
