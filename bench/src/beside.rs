@@ -96,10 +96,8 @@ impl Burden {
     fn end(mut self) -> Result {
         let ended: Option<ExitStatus> = self.child.try_wait()?;
         ended.map_or(Ok(()), |status| {
-            let text = format!(
-                "{} was not there to the end ({status}): give it more to do",
-                self.command
-            );
+            let text =
+                format!("{} was not there to the end ({status}): give it more to do", self.command);
             Err(Failure::CouldNot(anyhow::anyhow!(text)))
         })
     }
