@@ -41,7 +41,8 @@ const STRIDE: u64 = 8;
 
 /// The smallest pow that solves the puzzle, of those from `first` on.
 ///
-/// `tried` is told now and then below which pow all were tried; a later search may begin there.
+/// `tried` is told now and then below which pow all were tried in vain; a later search may begin
+/// there.
 /// `watch` is heeded before each hash.
 ///
 /// # Errors
@@ -120,7 +121,7 @@ impl Search<'_> {
             let hash = machine.next(&self.input(next));
             self.judge(current, &hash);
             current = next;
-            trying.store(current, Ordering::Relaxed);
+            trying.store(current, Ordering::Release);
             if current.is_multiple_of(STRIDE) {
                 (self.tried)(self.tried_below());
             }
@@ -135,10 +136,12 @@ impl Search<'_> {
         }
     }
 
-    /// The smallest pow that some thread is trying.
+    /// The smallest pow that some thread is trying, or the solution if one was found before it: a
+    /// search that begins there finds it again.
     fn tried_below(&self) -> u64 {
-        let current = self.current.iter().map(|pow| pow.load(Ordering::Relaxed));
-        current.min().unwrap_or(0)
+        // A thread tells its solution before it tries the next pow: hence this order.
+        let current = self.current.iter().map(|pow| pow.load(Ordering::Acquire)).min();
+        current.unwrap_or(0).min(self.best.load(Ordering::Relaxed))
     }
 
     fn input(&self, pow: u64) -> Input {
@@ -187,6 +190,16 @@ mod tests {
         let second = (smallest + 1..).find(|pow| puzzle.difficulty.met_by(&hash(*pow))).unwrap();
         let later = solve(&randomx, (&puzzle, smallest + 1), 2, Watch::NONE, &|_| ());
         assert_eq!(later, Ok(second));
+        // Every pow solves this: nobody is told to begin past the first.
+        let always = Puzzle { difficulty: Difficulty([0xff; 32]), ..puzzle };
+        let told = AtomicU64::new(0);
+        let tried = |below| {
+            told.fetch_max(below, Ordering::Relaxed);
+        };
+        let last_of_a_stride = STRIDE - 1;
+        let found = solve(&randomx, (&always, last_of_a_stride), 1, Watch::NONE, &tried);
+        assert_eq!(found, Ok(last_of_a_stride));
+        assert!(told.into_inner() <= last_of_a_stride);
         // A bound that is never met, and a caller that changes its mind.
         let asked = AtomicU64::new(0);
         let stop = || asked.fetch_add(1, Ordering::Relaxed) > 4;
